@@ -1,0 +1,1 @@
+//! The running thing, without any platform in it.

@@ -1,0 +1,1 @@
+//! The rules: observations in, alert events out. Pure.

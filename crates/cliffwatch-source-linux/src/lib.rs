@@ -1,0 +1,1 @@
+//! Linux conntrack over SSH, nothing installed on the host.

@@ -1,0 +1,3 @@
+//! The seam between the engine and a platform.
+mod secret;
+pub use secret::Secret;

@@ -1,0 +1,1 @@
+//! One normalised history in SQLite or Postgres.

@@ -1,0 +1,2 @@
+//! Cliffwatch.
+fn main() {}
