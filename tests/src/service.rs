@@ -1,0 +1,226 @@
+//! The service itself, as an operator runs it: the real binary, with files, flags and signals.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::command::subfolders;
+use crate::daemon::{Daemon, Signal};
+use crate::eventually::eventually;
+use crate::http::Http;
+
+/// The slowest start: an empty Postgres to migrate on a loaded machine.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How to run it.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The inventory, YAML.
+    pub inventory: String,
+    /// `cliffwatch.yaml`; empty for none.
+    pub config: String,
+    /// `--store`; where not given, SQLite in the service's folder.
+    pub store: Option<String>,
+    /// More arguments for `serve`.
+    pub args: Vec<String>,
+    /// More environment.
+    pub env: Vec<(String, String)>,
+    /// Its wall clock can be moved with [`Service::step_clock`]. Monotonic time stays real.
+    pub fake_clock: bool,
+}
+
+/// A service in a folder of its own, which also is its working folder. It goes at drop or with this process.
+#[derive(Debug)]
+pub struct Service {
+    setup: Setup,
+    folder: TempDir,
+    address: SocketAddr,
+    process: Option<Daemon>,
+}
+
+impl Service {
+    /// Starts it and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it ends or stays silent; with its log.
+    pub fn start(setup: Setup) -> Self {
+        let folder = TempDir::with_prefix("cliffwatch-service-").expect("a folder");
+        let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = any.local_addr().expect("its address");
+        drop(any);
+        let mut service = Self { setup, folder, address, process: None };
+        service.set_inventory(&service.setup.inventory.clone());
+        fs::write(service.folder.path().join("cliffwatch.yaml"), &service.setup.config)
+            .expect("a configuration");
+        service.step_clock(0);
+        service.launch();
+        service
+    }
+
+    /// Starts it again in the same folder, after it was killed or ended.
+    ///
+    /// # Panics
+    ///
+    /// As [`Service::start`].
+    pub fn launch(&mut self) {
+        assert!(self.process.is_none(), "it still runs");
+        self.process = Some(Daemon::spawn(&mut self.command()));
+        let http = self.http();
+        eventually(READY_WITHIN, "the service to answer", || {
+            assert!(self.is_running(), "the service ended: {}", self.log());
+            http.try_get("/healthz")
+        });
+    }
+
+    /// Waits until `/readyz` says yes: the store is there and the state of before is adopted.
+    ///
+    /// # Panics
+    ///
+    /// When it does not within 30 s; with its log.
+    pub fn wait_ready(&mut self) {
+        let http = self.http();
+        eventually(READY_WITHIN, "the service to be ready", || {
+            assert!(self.is_running(), "the service ended: {}", self.log());
+            http.try_get("/readyz").filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// A client for its API, without a token.
+    pub fn http(&self) -> Http {
+        Http::new(self.address)
+    }
+
+    /// Its folder: `inventory.yaml`, `cliffwatch.yaml`, `log`, and whatever it keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it wrote to standard output and standard error, over all its starts.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running service").pid()
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().is_some_and(Daemon::is_running)
+    }
+
+    /// SIGKILL: no chance to save anything.
+    pub fn kill9(&mut self) {
+        self.process = None; // which kills it
+    }
+
+    /// SIGTERM, and waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("a running service");
+        process.signal(Signal::TERM);
+        process.wait()
+    }
+
+    /// SIGHUP: reads its files again.
+    pub fn hangup(&mut self) {
+        self.process.as_mut().expect("a running service").signal(Signal::HUP);
+    }
+
+    /// Writes another inventory; it counts from the next reload or start.
+    pub fn set_inventory(&self, yaml: &str) {
+        fs::write(self.folder.path().join("inventory.yaml"), yaml).expect("an inventory");
+    }
+
+    /// Moves the service's wall clock to so many seconds before or after the real one, now.
+    ///
+    /// # Panics
+    ///
+    /// When it is not to be faked.
+    pub fn step_clock(&self, seconds: i64) {
+        assert!(seconds == 0 || self.setup.fake_clock, "the setup has no fake_clock");
+        // In one step: the service may read it at any moment.
+        let (file, new) = (self.folder.path().join("clock"), self.folder.path().join("clock.new"));
+        fs::write(&new, format!("{seconds:+}\n")).expect("a clock");
+        fs::rename(new, file).expect("a clock");
+    }
+
+    fn command(&self) -> Command {
+        let log =
+            File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
+        let mut command = Command::new(binary());
+        command.current_dir(self.folder.path()).stdout(log.try_clone().expect("a log")).stderr(log);
+        command.args(["serve", "-c", "cliffwatch.yaml", "--inventory", "inventory.yaml"]);
+        command.arg("--listen").arg(self.address.to_string());
+        command.args(["--store", self.setup.store.as_deref().unwrap_or("sqlite:cliffwatch.db")]);
+        command.args(&self.setup.args).envs(self.setup.env.iter().cloned());
+        if self.setup.fake_clock {
+            command.env("LD_PRELOAD", faketime().expect("libfaketime"));
+            command
+                .env("FAKETIME_TIMESTAMP_FILE", self.folder.path().join("clock"))
+                .env("FAKETIME_NO_CACHE", "1");
+            // The second is the name in versions before 0.9.10.
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        }
+        command
+    }
+}
+
+/// The service's binary of the profile that the tests were built in. It is built first where it is missing or older than
+/// its sources: a test of yesterday's binary would prove nothing.
+///
+/// # Panics
+///
+/// When it cannot be built.
+pub fn binary() -> PathBuf {
+    let binary = profile_folder().join("cliffwatch");
+    if !is_fresh(&binary) {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let profile = match profile_folder().file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev".to_owned(),
+            Some(name) => name.to_owned(),
+        };
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+        let mut build = Command::new(cargo);
+        build.current_dir(workspace).args(["build", "--workspace", "--bins", "--profile", &profile]);
+        crate::command::run(&mut build);
+    }
+    binary
+}
+
+/// The library that fakes the wall clock of a process with threads.
+pub(crate) fn faketime() -> Option<PathBuf> {
+    let folders = subfolders("/usr/lib").chain([PathBuf::from("/usr/lib")]);
+    folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file())
+}
+
+/// `target/PROFILE` of the running test.
+pub(crate) fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("our own path");
+    test.parent().and_then(Path::parent).expect("target/PROFILE/deps").to_owned()
+}
+
+/// Whether it is newer than every file that cargo says it is made of.
+fn is_fresh(binary: &Path) -> bool {
+    let changed = |file: &Path| file.metadata().and_then(|metadata| metadata.modified()).ok();
+    let (Some(built), Ok(rule)) = (changed(binary), fs::read_to_string(binary.with_extension("d"))) else {
+        return false;
+    };
+    let sources = rule.split_once(": ").map_or("", |(_, sources)| sources);
+    sources
+        .split_whitespace()
+        .all(|source| changed(Path::new(source)).is_some_and(|changed| changed <= built))
+}
