@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use cliffwatch_tests::{
-    ConntrackLock, Daemon, Http, Kind, Netns, Plan, Postgres, Rules, Sshd, command, eventually, needs, run,
+    ConntrackLock, Daemon, FakeClock, Http, Kind, Netns, Plan, Postgres, Rules, Sshd, command, eventually,
+    needs, run,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -165,6 +166,22 @@ fn postgres_keeps_what_it_committed_when_it_is_killed() {
 }
 
 #[test]
+fn a_clock_is_moved_for_one_process() {
+    if !needs(&[FakeClock::NEEDS]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(folder.path());
+    let mut date = command("date");
+    date.arg("+%s");
+    let real = seconds(&mut date);
+    clock.give_to(&mut date);
+    assert!((seconds(&mut date) - real).abs() < 60);
+    clock.step(-3_600);
+    assert!((seconds(&mut date) - real + 3_600).abs() < 60);
+}
+
+#[test]
 fn the_client_speaks_http() {
     use std::io::{Read as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -189,6 +206,11 @@ fn the_client_speaks_http() {
 #[expect(clippy::unwrap_used, reason = "a test without the client fails")]
 fn login(sshd: &Sshd, key: &Path, line: &str) -> Output {
     ssh(sshd, key, line).output().unwrap()
+}
+
+#[expect(clippy::unwrap_used, reason = "a test without `date` fails")]
+fn seconds(date: &mut Command) -> i64 {
+    run(date).trim().parse().unwrap()
 }
 
 /// The system's own client.

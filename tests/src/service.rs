@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::command::subfolders;
 use crate::daemon::{Daemon, Signal};
 use crate::eventually::eventually;
+use crate::fake_clock::FakeClock;
 use crate::http::Http;
 
 /// The slowest start: an empty Postgres to migrate on a loaded machine.
@@ -29,7 +29,7 @@ pub struct Setup {
     pub args: Vec<String>,
     /// More environment.
     pub env: Vec<(String, String)>,
-    /// Its wall clock can be moved with [`Service::step_clock`]. Monotonic time stays real.
+    /// Its wall clock can be moved, see [`Service::clock`].
     pub fake_clock: bool,
 }
 
@@ -39,6 +39,7 @@ pub struct Service {
     setup: Setup,
     folder: TempDir,
     address: SocketAddr,
+    clock: Option<FakeClock>,
     process: Option<Daemon>,
 }
 
@@ -53,11 +54,11 @@ impl Service {
         let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = any.local_addr().expect("its address");
         drop(any);
-        let mut service = Self { setup, folder, address, process: None };
+        let clock = setup.fake_clock.then(|| FakeClock::new(folder.path()));
+        let mut service = Self { setup, folder, address, clock, process: None };
         service.set_inventory(&service.setup.inventory.clone());
         fs::write(service.folder.path().join("cliffwatch.yaml"), &service.setup.config)
             .expect("a configuration");
-        service.step_clock(0);
         service.launch();
         service
     }
@@ -145,17 +146,13 @@ impl Service {
         fs::write(self.folder.path().join("inventory.yaml"), yaml).expect("an inventory");
     }
 
-    /// Moves the service's wall clock to so many seconds before or after the real one, now.
+    /// Its wall clock.
     ///
     /// # Panics
     ///
-    /// When it is not to be faked.
-    pub fn step_clock(&self, seconds: i64) {
-        assert!(seconds == 0 || self.setup.fake_clock, "the setup has no fake_clock");
-        // In one step: the service may read it at any moment.
-        let (file, new) = (self.folder.path().join("clock"), self.folder.path().join("clock.new"));
-        fs::write(&new, format!("{seconds:+}\n")).expect("a clock");
-        fs::rename(new, file).expect("a clock");
+    /// When the setup has no fake one.
+    pub fn clock(&self) -> &FakeClock {
+        self.clock.as_ref().expect("a setup with fake_clock")
     }
 
     fn command(&self) -> Command {
@@ -167,13 +164,8 @@ impl Service {
         command.arg("--listen").arg(self.address.to_string());
         command.args(["--store", self.setup.store.as_deref().unwrap_or("sqlite:cliffwatch.db")]);
         command.args(&self.setup.args).envs(self.setup.env.iter().cloned());
-        if self.setup.fake_clock {
-            command.env("LD_PRELOAD", faketime().expect("libfaketime"));
-            command
-                .env("FAKETIME_TIMESTAMP_FILE", self.folder.path().join("clock"))
-                .env("FAKETIME_NO_CACHE", "1");
-            // The second is the name in versions before 0.9.10.
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        if let Some(clock) = &self.clock {
+            clock.give_to(&mut command);
         }
         command
     }
@@ -199,12 +191,6 @@ pub fn binary() -> PathBuf {
         crate::command::run(&mut build);
     }
     binary
-}
-
-/// The library that fakes the wall clock of a process with threads.
-pub(crate) fn faketime() -> Option<PathBuf> {
-    let folders = subfolders("/usr/lib").chain([PathBuf::from("/usr/lib")]);
-    folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file())
 }
 
 /// `target/PROFILE` of the running test.

@@ -1,5 +1,6 @@
 //! What a test needs of the machine, and what happens where it is not there.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -27,7 +28,7 @@ impl Need {
             Self::Root => (!is_root()).then(|| "root".to_owned()),
             Self::Program(name) => program(name).is_none().then(|| format!("the program {name}")),
             Self::Conntrack => (!conntrack_loaded()).then(|| "conntrack in the kernel".to_owned()),
-            Self::Faketime => crate::service::faketime().is_none().then(|| "libfaketime".to_owned()),
+            Self::Faketime => crate::fake_clock::library().is_none().then(|| "libfaketime".to_owned()),
         }
     }
 }
@@ -45,9 +46,10 @@ pub(crate) fn is_root() -> bool {
 /// As said, on purpose.
 #[must_use]
 pub fn needs(wanted: &[&[Need]]) -> bool {
-    let missing: Vec<String> = wanted.iter().copied().flatten().filter_map(|need| need.missing()).collect();
+    let missing: BTreeSet<String> =
+        wanted.iter().copied().flatten().filter_map(|need| need.missing()).collect();
     if !missing.is_empty() {
-        skip(&missing.join(", "));
+        skip(&missing.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
     }
     missing.is_empty()
 }
