@@ -55,6 +55,18 @@ pub(super) struct Instant {
     pub(super) periods: BTreeMap<CounterName, u64>,
 }
 
+impl IngestMemory {
+    /// Roughly what it holds in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        let table = |table: &TableMemory| {
+            let parts: usize = table.counters.values().map(|(_, parts)| 100 + 8 * parts.len()).sum();
+            let periods: usize = table.recent.values().map(|instant| 100 + 60 * instant.periods.len()).sum();
+            400 + parts + periods
+        };
+        200 + 80 * self.settings.len() + self.tables.values().map(table).sum::<usize>()
+    }
+}
+
 impl TableMemory {
     pub(super) fn new(key: Arc<TableKey>, group: GroupName) -> Self {
         Self {

@@ -1,0 +1,106 @@
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one place that reads the wall clock")]
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use cliffwatch_model::Timestamp;
+use cliffwatch_source::Clock;
+
+/// How much faster or slower our clock runs while it follows the system's: 500 parts in a million, what
+/// NTP itself allows. Slopes and holds stay right to a twentieth of a percent.
+const SLEW_PER_MILLION: i64 = 500;
+
+/// The system's time at the start plus monotonic time since: it never goes back and never jumps.
+///
+/// It follows small differences slowly. A step of the system's clock is not followed; it is told
+/// ([`SystemClock::step_seconds`]), because only an operator knows which of the two is right.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+    started_micros: i64,
+    correction_micros: AtomicI64,
+    followed_micros: AtomicI64,
+}
+
+impl SystemClock {
+    /// Reads the system's clock for the first time.
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            started_micros: wall_micros(),
+            correction_micros: AtomicI64::new(0),
+            followed_micros: AtomicI64::new(0),
+        }
+    }
+
+    /// How far the system's clock is ahead of ours, in seconds, after following it a little.
+    pub fn step_seconds(&self) -> f64 {
+        self.follow(wall_micros())
+    }
+
+    /// Moves towards the given time as far as the slew allows, and tells what is left, in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "a difference of clocks in microseconds fits 2^52")]
+    fn follow(&self, wall: i64) -> f64 {
+        let elapsed = self.elapsed_micros();
+        let since = elapsed - self.followed_micros.swap(elapsed, Ordering::Relaxed);
+        let reach = (since.max(0) / 1_000_000).saturating_mul(SLEW_PER_MILLION);
+        let ahead = wall.saturating_sub(self.micros());
+        let step = ahead.clamp(-reach, reach);
+        self.correction_micros.fetch_add(step, Ordering::Relaxed);
+        (ahead - step) as f64 / 1e6
+    }
+
+    fn elapsed_micros(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    fn micros(&self) -> i64 {
+        self.started_micros
+            .saturating_add(self.elapsed_micros())
+            .saturating_add(self.correction_micros.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros())
+    }
+}
+
+/// Before 1970 or far beyond 2200 the system's clock is unset: any value is as good as another.
+fn wall_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_told_and_not_followed() {
+        let clock = SystemClock::new();
+        let before = clock.now();
+        let told = clock.follow(wall_micros() + 3_600_000_000);
+        assert!((told - 3_600.0).abs() < 60.0, "{told}");
+        assert!(clock.now().since(before).as_secs() < 60, "an hour's step must not be followed");
+    }
+
+    #[test]
+    fn it_never_goes_back() {
+        let clock = SystemClock::new();
+        let mut last = clock.now();
+        for _ in 0..1000 {
+            clock.follow(wall_micros() - 3_600_000_000);
+            let now = clock.now();
+            assert!(now >= last);
+            last = now;
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The straight line: the only consumer of polls, and the only place where truth is made.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliffwatch_model::{
+    AlertEvent, Ask, Device, DeviceName, ErrorKind, Ingest, IngestMemory, Observation, Outcome, Poll, Timestamp,
+};
+use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
+use cliffwatch_source::Clock;
+use cliffwatch_store::{DeviceChange, RuleStateChange};
+use tokio::sync::mpsc;
+
+use crate::backlog::{Backlog, Entry};
+use crate::live::Live;
+use crate::outbox::Outbox;
+use crate::resume::Resumed;
+use crate::stats::Stats;
+
+/// A device's rule state is saved at transitions, and at least this often; the design's number.
+const STATE_SAVED_EVERY: Duration = Duration::from_secs(60);
+
+/// What comes down the one channel.
+pub(crate) enum Input {
+    /// A device was polled.
+    Poll(Poll),
+    /// The inventory or the rules are these now.
+    Configure { rules: Arc<RuleSet>, devices: Vec<Arc<Device>> },
+    /// What the store knew of the time before our start.
+    Resume(Box<Resumed>),
+    /// Save every device's state: the service stops.
+    SaveAll,
+    /// Nothing comes after this.
+    Stop,
+}
+
+/// Folds polls into observations, observations into events.
+pub(crate) struct Pipeline {
+    rules: Engine,
+    devices: HashMap<DeviceName, Known>,
+    /// Released before our start, perhaps not stored; adopted before the first observation.
+    journaled: Vec<AlertEvent>,
+    clock: Arc<dyn Clock>,
+    backlog: Arc<Backlog>,
+    outbox: Arc<Outbox>,
+    live: Arc<Live>,
+    stats: Arc<Stats>,
+    asks: mpsc::Sender<Ask>,
+}
+
+/// What the pipeline keeps of one device.
+struct Known {
+    device: Arc<Device>,
+    ingest: Ingest,
+    last_seq: u64,
+    state_saved_at: Timestamp,
+}
+
+/// What the pipeline works with.
+pub(crate) struct Parts {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) asks: mpsc::Sender<Ask>,
+    pub(crate) journaled: Vec<AlertEvent>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(rules: Arc<RuleSet>, devices: Vec<Arc<Device>>, parts: Parts) -> Self {
+        let Parts { clock, backlog, outbox, live, stats, asks, journaled } = parts;
+        let rules = Engine::new(rules);
+        let mut pipeline =
+            Self { rules, devices: HashMap::new(), journaled, clock, backlog, outbox, live, stats, asks };
+        for device in devices {
+            pipeline.know(device);
+        }
+        pipeline
+    }
+
+    /// Starts without the store's memory: it did not come in time. Numbers go on from our clock, which is
+    /// beyond any count of polls, so that they never meet the store's.
+    pub(crate) fn start_without_store(&mut self) {
+        let base = u64::try_from(self.clock.now().as_micros() / 1_000).unwrap_or(0);
+        for known in self.devices.values_mut() {
+            known.last_seq = known.last_seq.max(base);
+        }
+        self.adopt_journal();
+    }
+
+    /// Takes the next input.
+    pub(crate) fn take(&mut self, input: Input) {
+        match input {
+            Input::Poll(poll) => self.fold(poll),
+            Input::Configure { rules, devices } => self.configure(rules, devices),
+            Input::Resume(resumed) => self.resume(*resumed),
+            Input::SaveAll => self.save_all(),
+            Input::Stop => {}
+        }
+    }
+
+    /// The line itself: ingest, observe, push, release.
+    fn fold(&mut self, poll: Poll) {
+        let Some((observation, memory)) = self.ingest(poll) else { return };
+        let verdicts = self.rules.observe(&observation);
+        self.live.take(&observation, &verdicts.events);
+        self.outbox.hold(&verdicts.events);
+        self.push(observation, verdicts.events, memory);
+        for ask in verdicts.asks {
+            let _the_rules_ask_again = self.asks.try_send(ask).is_err();
+        }
+    }
+
+    /// Numbers the poll and takes its deltas. Polls of a device that has left are nobody's.
+    fn ingest(&mut self, mut poll: Poll) -> Option<(Arc<Observation>, IngestMemory)> {
+        let known = self.devices.get_mut(&poll.header.device)?;
+        known.last_seq += 1;
+        poll.header.seq = known.last_seq;
+        let observation = known.ingest.ingest(poll);
+        Some((Arc::new(observation), known.ingest.memory().clone()))
+    }
+
+    fn push(&mut self, observation: Arc<Observation>, events: Vec<AlertEvent>, memory: IngestMemory) {
+        let name = observation.header.device.clone();
+        let retired = observation.outcome == Outcome::Failed(ErrorKind::Retired);
+        let at = observation.header.finished_at;
+        let due = retired || !events.is_empty() || self.devices.get(&name).is_some_and(|known| known.state_is_due(at));
+        let rules = if due { self.saved_state(&name, at) } else { None };
+        let device = retired.then(|| DeviceChange::Retired { device: name.clone(), at });
+        let entry = Entry { observation: Some(observation), events, memory: Some(memory), rules, device };
+        self.backlog.push(entry, &self.stats);
+        if retired {
+            self.devices.remove(&name);
+            self.live.forget(&name);
+        }
+    }
+
+    fn saved_state(&mut self, name: &DeviceName, at: Timestamp) -> Option<RuleStateChange> {
+        let known = self.devices.get_mut(name)?;
+        known.state_saved_at = at;
+        let rows = self.rules.save(name);
+        let change = RuleStateChange { device: name.clone(), through_seq: known.last_seq, rows };
+        Some(change)
+    }
+
+    fn configure(&mut self, rules: Arc<RuleSet>, devices: Vec<Arc<Device>>) {
+        self.rules.configure(rules);
+        for device in devices {
+            self.know(device);
+        }
+        self.save_all();
+    }
+
+    fn know(&mut self, device: Arc<Device>) {
+        self.live.know(Arc::clone(&device));
+        self.rules.know(DeviceFacts::from(&*device));
+        let unchanged = self.devices.get(&device.name).is_some_and(|known| known.device == device);
+        if !unchanged && !device.name.is_ourselves() {
+            let entry = Entry { device: Some(DeviceChange::Active(Arc::clone(&device))), ..Entry::default() };
+            self.backlog.push(entry, &self.stats);
+        }
+        match self.devices.get_mut(&device.name) {
+            Some(known) => {
+                known.ingest.configure(device.capacity.clone());
+                known.device = device;
+            }
+            None => {
+                let ingest = Ingest::new(device.capacity.clone(), IngestMemory::default());
+                let state_saved_at = self.clock.now();
+                self.devices.insert(device.name.clone(), Known { device, ingest, last_seq: 0, state_saved_at });
+            }
+        }
+    }
+
+    /// Goes on where the store's history ends. What it holds beyond the saved rule state is observed
+    /// again: that rebuilds state, and its events are known already.
+    fn resume(&mut self, resumed: Resumed) {
+        let mut left = Vec::new();
+        for (name, before) in resumed.devices {
+            let Some(known) = self.devices.get_mut(&name) else {
+                left.push((name, before));
+                continue;
+            };
+            if known.last_seq == 0 {
+                known.last_seq = before.last_seq;
+                known.ingest = Ingest::new(known.device.capacity.clone(), before.memory);
+                self.rules.load(&name, before.rules);
+                for observation in &before.after_state {
+                    let _known_events = self.rules.observe(observation);
+                }
+            }
+            self.live.update(&name, |status| before.latest.iter().for_each(|table| status.take_table(table)));
+        }
+        for event in resumed.open_alerts.iter().filter(|event| self.devices.contains_key(&event.device)) {
+            self.adopt(event);
+        }
+        self.adopt_journal();
+        self.close_alerts_of_departed(left, &resumed.open_alerts);
+    }
+
+    /// Devices that left the inventory while we were down: their alerts are closed and told as gone.
+    fn close_alerts_of_departed(&mut self, left: Vec<(DeviceName, crate::resume::Before)>, open: &[AlertEvent]) {
+        for (name, before) in left {
+            let Some(last) = before.last else { continue };
+            let device = Arc::new(before.device);
+            self.know(Arc::clone(&device));
+            if let Some(known) = self.devices.get_mut(&name) {
+                known.last_seq = before.last_seq;
+            }
+            self.rules.load(&name, before.rules);
+            open.iter().filter(|event| event.device == name).for_each(|event| self.rules.adopt(event));
+            let now = self.clock.now();
+            let header = cliffwatch_model::PollHeader { started_at: now, finished_at: now, ..last };
+            let error = cliffwatch_model::SourceError::new(ErrorKind::Retired, "the device left the inventory");
+            self.fold(Poll { header, result: Err(error) });
+        }
+    }
+
+    fn adopt_journal(&mut self) {
+        for event in std::mem::take(&mut self.journaled) {
+            self.adopt(&event);
+            let entry = Entry { events: vec![event], ..Entry::default() };
+            self.backlog.push(entry, &self.stats);
+        }
+    }
+
+    /// Continues an alert that was open before our start. An alert that was opened without knowing of it
+    /// ends in it, quietly: people were told of both under one fingerprint.
+    fn adopt(&mut self, event: &AlertEvent) {
+        let ours = self.rules.open_alerts().find(|ours| ours.fingerprint == event.fingerprint).cloned();
+        if let Some(ours) = ours.filter(|ours| ours.alert_id != event.alert_id) {
+            let seq = ours.seq + 1;
+            let end = AlertEvent {
+                id: format!("{}/{seq}", ours.alert_id),
+                seq,
+                state: cliffwatch_model::AlertState::Gone,
+                summary: format!("continued as {}", event.alert_id),
+                told: false,
+                ..ours
+            };
+            self.backlog.push(Entry { events: vec![end], ..Entry::default() }, &self.stats);
+        }
+        self.rules.adopt(event);
+        self.live.take_alert(event);
+    }
+
+    fn save_all(&mut self) {
+        let names: Vec<DeviceName> = self.devices.keys().cloned().collect();
+        let now = self.clock.now();
+        for name in names {
+            let rules = self.saved_state(&name, now);
+            self.backlog.push(Entry { rules, ..Entry::default() }, &self.stats);
+        }
+    }
+}
+
+impl Known {
+    fn state_is_due(&self, now: Timestamp) -> bool {
+        now.since(self.state_saved_at) >= STATE_SAVED_EVERY
+    }
+}
