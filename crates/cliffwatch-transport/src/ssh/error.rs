@@ -181,9 +181,10 @@ impl SshError {
         match self {
             Self::Connect { io: io::ErrorKind::ConnectionRefused, .. } => ErrorKind::ConnectionRefused,
             Self::Connect { io: io::ErrorKind::TimedOut, .. } | Self::Timeout { .. } => ErrorKind::Timeout,
-            Self::Resolve { .. } | Self::Connect { .. } | Self::Closed { .. } | Self::NoCommonAlgorithm { .. } => {
-                ErrorKind::Unreachable
-            }
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Closed { .. }
+            | Self::NoCommonAlgorithm { .. } => ErrorKind::Unreachable,
             Self::Protocol { .. } | Self::TooLarge { .. } | Self::Script { .. } => ErrorKind::Parse,
             Self::HostKey { .. } | Self::KnownHosts { .. } => ErrorKind::HostKey,
             Self::Rejected { .. } | Self::Credential { .. } => ErrorKind::Auth,
@@ -219,6 +220,16 @@ impl SshError {
             }
             Self::KnownHosts { .. } => Some("make the file readable, or pin the key with `host_key`"),
             _ => None,
+        }
+    }
+
+    /// Two keys of one host, neither of them trusted; anything else that came later explains nothing.
+    pub(super) fn and_also(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::HostKey { peer, seen, expected, hint }, Self::HostKey { seen: also, .. }) => {
+                Self::HostKey { peer, seen: format!("{seen} and {also}"), expected, hint }
+            }
+            (first, _) => first,
         }
     }
 

@@ -8,7 +8,7 @@ use cliffwatch_source::Secret;
 
 use super::host_key::HostKeyPolicy;
 
-/// Port of the SSH service where none is given (RFC 4250 section 4.1... registered with IANA as `ssh`).
+/// Port of the SSH service where none is given (RFC 4253 section 4.1).
 const DEFAULT_PORT: u16 = 22;
 /// Enough for a flapping link, far below what a login log or an account lock-out would mind.
 const DEFAULT_LOGINS_PER_MINUTE: u32 = 6;
@@ -105,8 +105,10 @@ pub enum Auth {
     },
     /// A password, also given to a keyboard-interactive prompt for one.
     Password(Secret),
-    /// A key held by the agent at `SSH_AUTH_SOCK`.
+    /// A key held by an agent.
     Agent {
+        /// The agent's socket; `SSH_AUTH_SOCK` where left out.
+        socket: Option<PathBuf>,
         /// `SHA256:…` or comment of the key to use; may be left out where the agent holds exactly one.
         identity: Option<String>,
     },
@@ -198,7 +200,9 @@ mod tests {
 
     #[test]
     fn what_is_not_an_address_is_refused_by_name() {
-        for text in ["", ":22", "host:", "host:0", "host:99999", "[::1", "[::1]22", "a b", "user@host", "h;id'"] {
+        for text in
+            ["", ":22", "host:", "host:0", "host:99999", "[::1", "[::1]22", "a b", "user@host", "h;id'"]
+        {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
         }

@@ -1,0 +1,221 @@
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ring::digest::{self, Digest};
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::credential::Loaded;
+use super::dial::{self, Dialed, Terms};
+use super::error::SshError;
+use super::gate::{Outcome, Pause, Subjects};
+use super::host_key::{HostKeyPolicy, KeyFamily, Trust};
+use super::hub::{Applicant, SshHub};
+use super::jump::JumpHost;
+use super::login::{LoginFailure, login};
+use super::target::{Address, Login};
+
+/// One host that we log in to: a device or a jump host.
+pub(super) struct Endpoint {
+    /// The key of its breaker: the device's name, or `jump host NAME`.
+    pub(super) name: String,
+    pub(super) address: Address,
+    pub(super) login: Login,
+    pub(super) host_key: HostKeyPolicy,
+    pub(super) legacy: bool,
+    pub(super) keepalive: Duration,
+    pub(super) logins_per_minute: u32,
+    /// The family of host keys that a pin matched: the next connection asks for it first.
+    pub(super) matched: Mutex<Option<KeyFamily>>,
+}
+
+/// How to get a stream to it.
+#[derive(Clone)]
+pub(super) enum Route {
+    Direct { source: Option<IpAddr> },
+    Through(Arc<JumpHost>),
+}
+
+impl Endpoint {
+    /// Connects and logs in, once, if the breakers allow it.
+    pub(super) async fn connect(
+        &self,
+        hub: &Arc<SshHub>,
+        route: &Route,
+        deadline: Instant,
+    ) -> Result<Connection, SshError> {
+        let mut loaded = hub.keys.load(&self.login.credential).await?;
+        let trust = Arc::new(Trust::load(&self.host_key, &self.address).await?);
+        let subjects = self.subjects(&loaded, &trust);
+        let credential = self.login.credential.name.as_str();
+        let who = Applicant { device: &self.name, credential, secret: loaded.digest };
+        hub.admit(&who, &subjects, self.logins_per_minute)?;
+
+        // A cancelled attempt (the deadline) must back off as a failed one does.
+        let mut attempt = Attempt { hub, endpoint: self, subjects, doing: "connecting", ended: false };
+        let result = self.attempt(&mut attempt, route, &trust, &mut loaded, &who, deadline).await;
+        attempt.ended = true;
+        if let Ok(connection) = &result {
+            hub.succeeded(&self.name);
+            let seen = connection.seen();
+            tracing::info!(
+                device = self.name,
+                peer = connection.peer(),
+                server = seen.server_version,
+                key_exchange = seen.key_exchange,
+                "Logged in."
+            );
+        }
+        result
+    }
+
+    async fn attempt(
+        &self,
+        attempt: &mut Attempt<'_>,
+        route: &Route,
+        trust: &Arc<Trust>,
+        loaded: &mut Loaded,
+        who: &Applicant<'_>,
+        deadline: Instant,
+    ) -> Result<Connection, SshError> {
+        let hub = attempt.hub;
+        let dialed = self.dial(hub, route, trust, deadline).await;
+        let mut dialed = dialed.inspect_err(|error| hub.failed(&self.name, error, &attempt.subjects))?;
+        let permit = hub.permit(who, deadline).await?;
+        attempt.doing = "logging in";
+        match login(&mut dialed, &self.login.username, &mut loaded.proof, self.legacy).await {
+            Ok(()) => {
+                permit.end(Outcome::Accepted);
+                let Dialed { handle, switch, shared, peer } = dialed;
+                Ok(Connection::new(handle, switch, shared, peer))
+            }
+            Err(failure) => {
+                let outcome = match &failure {
+                    LoginFailure::Rejected(error) => {
+                        hub.pause(&self.name, Pause::Rejected, error, &attempt.subjects);
+                        Outcome::Rejected
+                    }
+                    LoginFailure::HungUp(error) => {
+                        hub.pause(&self.name, Pause::HungUp, error, &attempt.subjects);
+                        Outcome::Unknown
+                    }
+                    LoginFailure::Other(error) => {
+                        hub.failed(&self.name, error, &attempt.subjects);
+                        Outcome::Unknown
+                    }
+                };
+                permit.end(outcome);
+                Err(failure.into_error())
+            }
+        }
+    }
+
+    /// Connects and checks the host key. A server shows one key, of the first family that it has in common
+    /// with our list; where a pin does not match that one it may still match another.
+    async fn dial(
+        &self,
+        hub: &Arc<SshHub>,
+        route: &Route,
+        trust: &Arc<Trust>,
+        deadline: Instant,
+    ) -> Result<Dialed, SshError> {
+        let matched = *self.matched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut families = trust.families();
+        families.sort_by_key(|family| Some(*family) != matched);
+        let mut shown: Option<SshError> = None;
+        loop {
+            let terms = Terms {
+                trust: Arc::clone(trust),
+                families: families.clone(),
+                legacy: self.legacy,
+                keepalive: self.keepalive,
+            };
+            let error = match self.reach(hub, route, &terms, deadline).await {
+                Ok(dialed) => {
+                    let family = dialed.shared.seen().family;
+                    *self.matched.lock().unwrap_or_else(PoisonError::into_inner) = family;
+                    return Ok(dialed);
+                }
+                Err((error, seen)) => {
+                    if let (SshError::HostKey { .. }, Some(family)) = (&error, seen) {
+                        families.retain(|other| *other != family);
+                    }
+                    error
+                }
+            };
+            let again = matches!(error, SshError::HostKey { .. })
+                && trust.may_match_another()
+                && !families.is_empty();
+            // When the server has no further key, what it did show is what the operator needs.
+            let error = match shown {
+                Some(shown) => shown.and_also(error),
+                None => error,
+            };
+            if !again {
+                return Err(error);
+            }
+            shown = Some(error);
+        }
+    }
+
+    /// Opens a stream and exchanges keys over it; with an error comes the family of the key that was shown.
+    async fn reach(
+        &self,
+        hub: &Arc<SshHub>,
+        route: &Route,
+        terms: &Terms,
+        deadline: Instant,
+    ) -> Result<Dialed, (SshError, Option<KeyFamily>)> {
+        let peer = self.address.to_string();
+        match route {
+            Route::Direct { source } => {
+                let addresses = hub.resolver.resolve(&self.address, deadline).await.map_err(|e| (e, None))?;
+                let stream = dial::tcp(&addresses, *source, deadline).await.map_err(|e| (e, None))?;
+                dial::handshake(stream, &peer, terms).await
+            }
+            Route::Through(jump) => {
+                // Boxed, because opening the jump host's own connection comes through here again.
+                let tunnel =
+                    Box::pin(jump.open(hub, &self.address, deadline)).await.map_err(|e| (e, None))?;
+                dial::handshake(tunnel, &peer, terms).await
+            }
+        }
+    }
+
+    fn subjects(&self, loaded: &Loaded, trust: &Trust) -> Subjects {
+        let hash = |parts: [&[u8]; 3]| -> Digest {
+            let mut context = digest::Context::new(&digest::SHA256);
+            for part in parts {
+                context.update(&(part.len() as u64).to_be_bytes());
+                context.update(part);
+            }
+            context.finish()
+        };
+        let address = self.address.to_string();
+        let user = self.login.username.as_bytes();
+        Subjects {
+            login: hash([address.as_bytes(), user, loaded.digest.as_ref()]),
+            host_key: hash([address.as_bytes(), b"", trust.digest().as_ref()]),
+        }
+    }
+}
+
+/// An attempt that ends without a result was cancelled: by the deadline of the request that made it.
+struct Attempt<'a> {
+    hub: &'a Arc<SshHub>,
+    endpoint: &'a Endpoint,
+    subjects: Subjects,
+    doing: &'static str,
+    ended: bool,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let peer = self.endpoint.address.to_string();
+            let error = SshError::Timeout { peer, doing: self.doing };
+            self.hub.failed(&self.endpoint.name, &error, &self.subjects);
+        }
+    }
+}

@@ -1,0 +1,334 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::connect::{Endpoint, Route};
+use super::connection::Connection;
+use super::error::SshError;
+use super::hub::{OpenBreaker, SshHub};
+use super::jump::JumpHost;
+use super::script::Script;
+use super::shell::{self, Fault, Reply, ShellLoop};
+use super::target::SshTarget;
+
+/// A request that is under way may take so long to notice that the session is closed.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How scripts are run on the held connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A shell stays and is fed one line per poll: the cheapest, and the rule.
+    ShellLoop,
+    /// The far side keeps no shell for us (a restricted shell): one command per poll.
+    Exec,
+    /// The login runs one fixed command, or takes commands by their plain text: what it prints is the
+    /// reply.
+    ForcedCommand,
+}
+
+impl Mode {
+    /// `shell-loop`, `exec` or `forced-command`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ShellLoop => "shell-loop",
+            Self::Exec => "exec",
+            Self::ForcedCommand => "forced-command",
+        }
+    }
+}
+
+/// One held connection to one device.
+///
+/// Nothing is sent before the first request; after a failure the next request connects anew, within what
+/// breakers, back-off and login cap allow. Dropping the session cuts the connection, [`Self::close`] ends
+/// it politely.
+pub struct SshSession {
+    hub: Arc<SshHub>,
+    endpoint: Endpoint,
+    route: Route,
+    link: Mutex<Link>,
+    view: StdMutex<View>,
+    retired: AtomicBool,
+}
+
+/// What a session looks like from outside, now.
+#[derive(Clone, Debug, Default)]
+pub struct SshStatus {
+    /// How scripts are run; `None` where not connected.
+    pub mode: Option<Mode>,
+    /// Age of the held connection; `None` where there is none.
+    pub connected_for: Option<Duration>,
+    /// Logins sent to this device since the start, by every session of it.
+    pub logins_total: u64,
+    /// What keeps the next login from being sent.
+    pub breaker: Option<OpenBreaker>,
+    /// `SHA256:…` of the key that the device showed on the held connection.
+    pub host_key: Option<String>,
+    /// The device's software: `SSH-2.0-OpenSSH_9.2p1`.
+    pub server_version: Option<String>,
+    /// Negotiated key exchange.
+    pub key_exchange: Option<String>,
+    /// Negotiated cipher.
+    pub cipher: Option<String>,
+    /// Standing warnings for the operator.
+    pub warnings: Vec<&'static str>,
+}
+
+/// What one request at a time may use.
+struct Link {
+    connection: Option<Arc<Connection>>,
+    shell: Option<ShellLoop>,
+    mode: Mode,
+    /// A shell loop has answered on this connection: its silence is a fault, not a restricted shell.
+    proven: bool,
+    doing: &'static str,
+}
+
+/// What the status shows, without waiting for a request under way.
+#[derive(Default)]
+struct View {
+    connection: Weak<Connection>,
+    mode: Option<Mode>,
+}
+
+impl SshSession {
+    pub(super) fn new(hub: Arc<SshHub>, target: SshTarget, jump: Option<Arc<JumpHost>>) -> Self {
+        let route = jump.map_or(Route::Direct { source: target.source_address }, Route::Through);
+        let endpoint = Endpoint {
+            name: target.device,
+            address: target.address,
+            login: target.login,
+            host_key: target.host_key,
+            legacy: target.legacy,
+            keepalive: target.keepalive,
+            logins_per_minute: target.logins_per_minute,
+            matched: StdMutex::new(None),
+        };
+        let link = Mutex::new(Link::new());
+        Self { hub, endpoint, route, link, view: StdMutex::default(), retired: AtomicBool::new(false) }
+    }
+
+    /// Runs the script in the shell that is held on the device and returns what it printed. One request
+    /// is made at a time; the others wait for their turn.
+    ///
+    /// # Errors
+    ///
+    /// The deadline is the whole request's, login included. After a timeout the connection is taken for
+    /// dead and cut; the next request makes a new one.
+    pub async fn ask(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
+        let turn = timeout_at(deadline, self.link.lock()).await;
+        let mut link =
+            turn.map_err(|_| SshError::Busy { reason: "another request holds the session".into() })?;
+        let answer = timeout_at(deadline, self.ask_on(&mut link, script, deadline)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            let (peer, doing) = (self.endpoint.address.to_string(), link.doing);
+            link.cut();
+            Err(SshError::Timeout { peer, doing })
+        });
+        self.show(&link);
+        answer
+    }
+
+    /// Runs the script in a shell of its own beside the held one, so that a slow one delays no poll.
+    ///
+    /// # Errors
+    ///
+    /// A timeout ends the script's channel and leaves the held connection alone. A login that is bound to
+    /// a forced command runs nothing else: [`SshError::Script`].
+    pub async fn exec(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
+        let late = |doing| SshError::Timeout { peer: self.endpoint.address.to_string(), doing };
+        let connection = {
+            let turn = timeout_at(deadline, self.link.lock()).await;
+            let mut link =
+                turn.map_err(|_| SshError::Busy { reason: "another request holds the session".into() })?;
+            let connected = timeout_at(deadline, self.connected(&mut link, deadline)).await;
+            self.show(&link);
+            connected.map_err(|_| late("connecting and logging in"))??
+        };
+        let opened = timeout_at(deadline, connection.open_session()).await;
+        let channel = opened.map_err(|_| {
+            // Whether the channel came into being is not known, and it could not be closed.
+            connection.cut();
+            late("opening a channel")
+        })??;
+        let run = timeout_at(deadline, shell::exec(&connection, channel, script)).await;
+        run.map_err(|_| late("waiting for the reply"))?.map_err(|fault| fault.into_error(&connection))
+    }
+
+    /// Says goodbye to the device and ends the connection. Later requests fail with
+    /// [`SshError::Retired`].
+    pub async fn close(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        let connection = match timeout(CLOSE_PATIENCE, self.link.lock()).await {
+            Ok(mut link) => {
+                link.shell = None;
+                link.connection.take()
+            }
+            Err(_) => self.view().connection.upgrade(),
+        };
+        if let Some(connection) = connection {
+            connection.close().await;
+        }
+    }
+
+    /// How the session stands. It waits for nothing.
+    pub fn status(&self) -> SshStatus {
+        let credential = &self.endpoint.login.credential.name;
+        let (breaker, logins_total) = self.hub.standing(&self.endpoint.name, credential);
+        let warnings = self.endpoint.legacy.then_some("old SSH algorithms are allowed (ssh.legacy)");
+        let plain = SshStatus {
+            breaker,
+            logins_total,
+            warnings: warnings.into_iter().collect(),
+            ..SshStatus::default()
+        };
+        let view = self.view();
+        let Some(connection) = view.connection.upgrade().filter(|connection| !connection.is_closed()) else {
+            return plain;
+        };
+        let seen = connection.seen();
+        SshStatus {
+            mode: view.mode,
+            connected_for: Some(connection.since().elapsed()),
+            host_key: seen.host_key,
+            server_version: seen.server_version,
+            key_exchange: seen.key_exchange,
+            cipher: seen.cipher,
+            ..plain
+        }
+    }
+
+    async fn ask_on(&self, link: &mut Link, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
+        let held = link.connection.is_some();
+        match self.ask_once(link, script, deadline).await {
+            // The held connection broke while nobody looked (a reboot): one new login saves the poll.
+            Err(SshError::Closed { .. }) if held => {
+                link.cut();
+                self.ask_once(link, script, deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(&self, link: &mut Link, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
+        let connection = self.connected(link, deadline).await?;
+        link.doing = "waiting for the reply";
+        if link.mode == Mode::ShellLoop {
+            match link.in_loop(&connection, script, deadline).await {
+                Err(Fault::NotOurs { .. }) if !link.proven => self.switch(link, Mode::Exec),
+                answer => return answer.map_err(|fault| fault.into_error(&connection)),
+            }
+        }
+        if link.mode == Mode::Exec {
+            let channel = connection.open_session().await?;
+            match shell::exec(&connection, channel, script).await {
+                Err(Fault::NotOurs { .. }) => {}
+                answer => return answer.map_err(|fault| fault.into_error(&connection)),
+            }
+        }
+        let channel = connection.open_session().await?;
+        let answer = shell::exec_bare(&connection, channel, script).await;
+        let reply = answer.map_err(|fault| fault.into_error(&connection))?;
+        self.switch(link, Mode::ForcedCommand);
+        Ok(reply)
+    }
+
+    /// The held connection, or a new one.
+    async fn connected(&self, link: &mut Link, deadline: Instant) -> Result<Arc<Connection>, SshError> {
+        if self.retired.load(Ordering::Relaxed) {
+            return Err(SshError::Retired);
+        }
+        if let Some(connection) = link.connection.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok(Arc::clone(connection));
+        }
+        link.cut();
+        link.doing = "connecting and logging in";
+        let connection = Arc::new(self.endpoint.connect(&self.hub, &self.route, deadline).await?);
+        link.connection = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    fn switch(&self, link: &mut Link, mode: Mode) {
+        if link.mode != mode {
+            let device = self.endpoint.name.as_str();
+            tracing::info!(
+                device,
+                mode = mode.as_str(),
+                "The login has no shell for us; scripts run in another way."
+            );
+            link.mode = mode;
+        }
+    }
+
+    fn show(&self, link: &Link) {
+        let mut view = self.view();
+        view.mode = Some(link.mode);
+        view.connection = link.connection.as_ref().map_or_else(Weak::new, Arc::downgrade);
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for SshSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SshSession")
+            .field("device", &self.endpoint.name)
+            .field("status", &self.status())
+            .finish()
+    }
+}
+
+impl Link {
+    fn new() -> Self {
+        Self {
+            connection: None,
+            shell: None,
+            mode: Mode::ShellLoop,
+            proven: false,
+            doing: "waiting for its turn",
+        }
+    }
+
+    /// Forgets the connection and all that was learned on it: the next one tries everything again.
+    fn cut(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.cut();
+        }
+        *self = Self::new();
+    }
+
+    /// Runs the script in the loop, which is made where there is none. A loop that ended while it was
+    /// idle is made again once.
+    async fn in_loop(
+        &mut self,
+        connection: &Connection,
+        script: &Script,
+        deadline: Instant,
+    ) -> Result<Reply, Fault> {
+        // Out of the link while it runs: a request that is cancelled takes its loop with it.
+        if let Some(shell) = &mut self.shell
+            && shell.has_ended().await
+        {
+            self.shell = None;
+        }
+        let mut shell = match self.shell.take() {
+            Some(shell) => shell,
+            None => ShellLoop::start(connection).await?,
+        };
+        let reply = if self.proven {
+            shell.run(connection, script).await?
+        } else {
+            // A far side that swallows our line in silence leaves the second half for the other modes.
+            let half = deadline.saturating_duration_since(Instant::now()) / 2;
+            timeout(half, shell.run(connection, script)).await.unwrap_or_else(|_| Err(Fault::silence()))?
+        };
+        self.proven = true;
+        self.shell = Some(shell);
+        Ok(reply)
+    }
+}
