@@ -1,4 +1,8 @@
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one place that reads the wall clock")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the one place that reads the wall clock"
+)]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

@@ -5,8 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use cliffwatch_model::{
-    AlertEvent, CounterClass, CounterKind, CounterName, Device, DeviceName, ErrorKind, Fault, Load, Observation,
-    Outcome, PollHeader, Reachability, Setting, SourceError, TableId, TableObservation, Timestamp, Trigger,
+    AlertEvent, CounterClass, CounterKind, CounterName, Device, DeviceName, ErrorKind, Fault, Load,
+    Observation, Outcome, PollHeader, Reachability, Setting, SourceError, TableId, TableObservation,
+    Timestamp, Trigger,
 };
 
 /// Polls that a table's last reading outlives before its series vanishes from `/metrics`; the contract's number.

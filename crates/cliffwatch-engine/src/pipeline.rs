@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    AlertEvent, Ask, Device, DeviceName, ErrorKind, Ingest, IngestMemory, Observation, Outcome, Poll, Timestamp,
+    AlertEvent, Ask, Device, DeviceName, ErrorKind, Ingest, IngestMemory, Observation, Outcome, Poll,
+    TableId, Timestamp,
 };
 use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
 use cliffwatch_source::Clock;
@@ -126,7 +127,9 @@ impl Pipeline {
         let name = observation.header.device.clone();
         let retired = observation.outcome == Outcome::Failed(ErrorKind::Retired);
         let at = observation.header.finished_at;
-        let due = retired || !events.is_empty() || self.devices.get(&name).is_some_and(|known| known.state_is_due(at));
+        let due = retired
+            || !events.is_empty()
+            || self.devices.get(&name).is_some_and(|known| known.state_is_due(at));
         let rules = if due { self.saved_state(&name, at) } else { None };
         let device = retired.then(|| DeviceChange::Retired { device: name.clone(), at });
         let entry = Entry { observation: Some(observation), events, memory: Some(memory), rules, device };
@@ -169,7 +172,8 @@ impl Pipeline {
             None => {
                 let ingest = Ingest::new(device.capacity.clone(), IngestMemory::default());
                 let state_saved_at = self.clock.now();
-                self.devices.insert(device.name.clone(), Known { device, ingest, last_seq: 0, state_saved_at });
+                self.devices
+                    .insert(device.name.clone(), Known { device, ingest, last_seq: 0, state_saved_at });
             }
         }
     }
@@ -186,22 +190,28 @@ impl Pipeline {
             if known.last_seq == 0 {
                 known.last_seq = before.last_seq;
                 known.ingest = Ingest::new(known.device.capacity.clone(), before.memory);
-                self.rules.load(&name, before.rules);
+                self.load_rules(&name, before.rules);
                 for observation in &before.after_state {
                     let _known_events = self.rules.observe(observation);
                 }
             }
             self.live.update(&name, |status| before.latest.iter().for_each(|table| status.take_table(table)));
         }
-        for event in resumed.open_alerts.iter().filter(|event| self.devices.contains_key(&event.device)) {
-            self.adopt(event);
+        for event in &resumed.open_alerts {
+            if self.devices.contains_key(&event.device) {
+                self.adopt(event);
+            }
         }
         self.adopt_journal();
         self.close_alerts_of_departed(left, &resumed.open_alerts);
     }
 
     /// Devices that left the inventory while we were down: their alerts are closed and told as gone.
-    fn close_alerts_of_departed(&mut self, left: Vec<(DeviceName, crate::resume::Before)>, open: &[AlertEvent]) {
+    fn close_alerts_of_departed(
+        &mut self,
+        left: Vec<(DeviceName, crate::resume::Before)>,
+        open: &[AlertEvent],
+    ) {
         for (name, before) in left {
             let Some(last) = before.last else { continue };
             let device = Arc::new(before.device);
@@ -209,11 +219,12 @@ impl Pipeline {
             if let Some(known) = self.devices.get_mut(&name) {
                 known.last_seq = before.last_seq;
             }
-            self.rules.load(&name, before.rules);
+            self.load_rules(&name, before.rules);
             open.iter().filter(|event| event.device == name).for_each(|event| self.rules.adopt(event));
             let now = self.clock.now();
             let header = cliffwatch_model::PollHeader { started_at: now, finished_at: now, ..last };
-            let error = cliffwatch_model::SourceError::new(ErrorKind::Retired, "the device left the inventory");
+            let error =
+                cliffwatch_model::SourceError::new(ErrorKind::Retired, "the device left the inventory");
             self.fold(Poll { header, result: Err(error) });
         }
     }
@@ -226,24 +237,18 @@ impl Pipeline {
         }
     }
 
-    /// Continues an alert that was open before our start. An alert that was opened without knowing of it
-    /// ends in it, quietly: people were told of both under one fingerprint.
+    /// Continues an alert that was open before our start.
     fn adopt(&mut self, event: &AlertEvent) {
-        let ours = self.rules.open_alerts().find(|ours| ours.fingerprint == event.fingerprint).cloned();
-        if let Some(ours) = ours.filter(|ours| ours.alert_id != event.alert_id) {
-            let seq = ours.seq + 1;
-            let end = AlertEvent {
-                id: format!("{}/{seq}", ours.alert_id),
-                seq,
-                state: cliffwatch_model::AlertState::Gone,
-                summary: format!("continued as {}", event.alert_id),
-                told: false,
-                ..ours
-            };
-            self.backlog.push(Entry { events: vec![end], ..Entry::default() }, &self.stats);
-        }
         self.rules.adopt(event);
         self.live.take_alert(event);
+    }
+
+    /// Continues a device's rules from their saved rows. Rows that cannot be read are told; the open
+    /// alerts themselves go on from their last events.
+    fn load_rules(&mut self, name: &DeviceName, rows: Vec<(Option<TableId>, String)>) {
+        if let Err(error) = self.rules.load(name, rows) {
+            tracing::error!(device = %name, %error, "The saved state of the rules cannot be read; it starts afresh.");
+        }
     }
 
     fn save_all(&mut self) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cliffwatch_model::wire::{PollLine, WireError};
 use cliffwatch_model::{
-    AlertEvent, AlertState, CapacityOverrides, CounterClass, DeviceName, Ingest, IngestMemory, Observation, Poll,
-    Severity, TableId, Timestamp,
+    AlertEvent, AlertState, CapacityOverrides, CounterClass, DeviceName, Ingest, IngestMemory, Observation,
+    Poll, Severity, TableId, Timestamp,
 };
 use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
 use serde::Serialize;
@@ -84,8 +84,6 @@ impl Replay {
                 name: header.device.clone(),
                 platform: header.platform.clone(),
                 labels: BTreeMap::new(),
-                ha_peer: None,
-                interval: header.interval,
             });
         }
         self.polls += 1;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cliffwatch_model::{
-    AlertEvent, Device, DeviceName, IngestMemory, Observation, PollHeader, PollerName, TableId, TableObservation,
-    Timestamp,
+    AlertEvent, Device, DeviceName, IngestMemory, Observation, PollHeader, PollerName, TableId,
+    TableObservation, Timestamp,
 };
 use cliffwatch_store::{DeviceRecord, HistoryQuery, Order, PageRequest, Resume, Store, StoreError};
 
@@ -73,7 +73,11 @@ pub(crate) async fn read(store: &dyn Store, poller: &PollerName) -> Result<Resum
     Ok(Resumed { devices: before, open_alerts })
 }
 
-async fn last_poll(store: &dyn Store, poller: &PollerName, name: &DeviceName) -> Result<Option<PollHeader>, StoreError> {
+async fn last_poll(
+    store: &dyn Store,
+    poller: &PollerName,
+    name: &DeviceName,
+) -> Result<Option<PollHeader>, StoreError> {
     let query = HistoryQuery {
         device: Some(name.clone()),
         poller: Some(poller.clone()),

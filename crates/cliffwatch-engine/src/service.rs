@@ -152,14 +152,21 @@ impl Service {
         let targets = with_ourselves(plan.targets, &ourselves);
         let pipeline = Pipeline::new(plan.rules, devices(&targets), parts);
         let pipeline = tokio::spawn(startup::run_pipeline(pipeline, incoming));
-        let scheduler = Arc::new(Mutex::new(Scheduler::new(Arc::new(handle.shared(&inputs, stops.polling.clone())))));
+        let scheduler =
+            Arc::new(Mutex::new(Scheduler::new(Arc::new(handle.shared(&inputs, stops.polling.clone())))));
         let (retention, retained) = watch::channel(plan.retention);
         let gaps = startup::resume(opened, &handle, &inputs, &store_found).await;
         let writer = handle.writer(backlog);
         let others = vec![
             tokio::spawn(route_asks(asked, Arc::clone(&scheduler))),
             tokio::spawn(housekeeping::retain(handle.clone(), retained, stops.storing.clone())),
-            tokio::spawn(startup::find_store(store, handle.clone(), inputs.clone(), store_found, stops.storing.clone())),
+            tokio::spawn(startup::find_store(
+                store,
+                handle.clone(),
+                inputs.clone(),
+                store_found,
+                stops.storing.clone(),
+            )),
         ];
         let tasks = Tasks {
             pipeline,

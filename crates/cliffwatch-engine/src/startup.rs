@@ -123,7 +123,9 @@ pub(crate) async fn run_pipeline(mut pipeline: Pipeline, mut inputs: mpsc::Recei
                 pipeline.take(Input::Resume(resumed));
                 break;
             }
-            Ok(Some(Input::Configure { rules, devices })) => pipeline.take(Input::Configure { rules, devices }),
+            Ok(Some(Input::Configure { rules, devices })) => {
+                pipeline.take(Input::Configure { rules, devices })
+            }
             Ok(Some(Input::Poll(_))) | Ok(Some(Input::SaveAll | Input::Stop)) | Ok(None) | Err(_) => {
                 pipeline.start_without_store();
                 break;

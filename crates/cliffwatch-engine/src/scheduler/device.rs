@@ -3,7 +3,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    Ask, AskKind, ErrorKind, EvidenceItem, NewConnection, Poll, PollHeader, Reading, SourceError, Timestamp, Trigger,
+    Ask, AskKind, ErrorKind, EvidenceItem, NewConnection, Poll, PollHeader, Reading, SourceError, Timestamp,
+    Trigger,
 };
 use cliffwatch_source::{PollContext, SessionSource, Target};
 use tokio::sync::mpsc;
@@ -149,7 +150,8 @@ impl DeviceTask {
     async fn backfill(&mut self, gap: Option<Timestamp>) {
         let now = self.shared.clock.now();
         let interval = self.target.device.interval;
-        let (Some(since), Some(source)) = (gap.filter(|since| now.since(*since) > interval * 2), self.session.source())
+        let (Some(since), Some(source)) =
+            (gap.filter(|since| now.since(*since) > interval * 2), self.session.source())
         else {
             return;
         };
@@ -172,12 +174,23 @@ impl DeviceTask {
 
     fn start_asking(&self, ask: &Ask, asking: &mut JoinSet<Option<Answer>>) {
         if let Some(source) = self.session.source() {
-            let work = question(Arc::clone(source), Arc::clone(&self.shared), self.target.device.timeout, ask.clone());
+            let work = question(
+                Arc::clone(source),
+                Arc::clone(&self.shared),
+                self.target.device.timeout,
+                ask.clone(),
+            );
             asking.spawn(work);
         }
     }
 
-    fn header(&self, trigger: Trigger, started_at: Timestamp, finished_at: Timestamp, late: bool) -> PollHeader {
+    fn header(
+        &self,
+        trigger: Trigger,
+        started_at: Timestamp,
+        finished_at: Timestamp,
+        late: bool,
+    ) -> PollHeader {
         let device = &self.target.device;
         PollHeader {
             device: device.name.clone(),
@@ -195,7 +208,8 @@ impl DeviceTask {
     }
 
     async fn send(&self, header: PollHeader, result: Result<Reading, SourceError>) {
-        let _the_pipeline_ended = self.shared.pipeline.send(Input::Poll(Poll { header, result })).await.is_err();
+        let _the_pipeline_ended =
+            self.shared.pipeline.send(Input::Poll(Poll { header, result })).await.is_err();
     }
 }
 
@@ -226,7 +240,12 @@ async fn pushed(receiver: &mut Option<mpsc::Receiver<Reading>>, after: Instant) 
     receiver.recv().await
 }
 
-async fn question(source: Arc<dyn SessionSource>, shared: Arc<Shared>, deadline: Duration, ask: Ask) -> Option<Answer> {
+async fn question(
+    source: Arc<dyn SessionSource>,
+    shared: Arc<Shared>,
+    deadline: Duration,
+    ask: Ask,
+) -> Option<Answer> {
     let cx = PollContext { clock: &*shared.clock, deadline };
     let since = Instant::now();
     let work = async {
@@ -246,7 +265,9 @@ async fn question(source: Arc<dyn SessionSource>, shared: Arc<Shared>, deadline:
         Err(SourceError::new(ErrorKind::Timeout, format!("no answer within {deadline:?}")))
     });
     answered
-        .inspect_err(|error| tracing::info!(device = %ask.device, %error, "A question could not be answered."))
+        .inspect_err(
+            |error| tracing::info!(device = %ask.device, %error, "A question could not be answered."),
+        )
         .ok()
         .flatten()
 }

@@ -87,10 +87,16 @@ impl Scheduler {
 
     /// Brings the tasks in line with the inventory; only devices that differ are touched. `gaps` holds
     /// when each device was last polled before our start.
-    pub(crate) async fn apply(&mut self, targets: Vec<Target>, gaps: &HashMap<DeviceName, Timestamp>) -> Changes {
+    pub(crate) async fn apply(
+        &mut self,
+        targets: Vec<Target>,
+        gaps: &HashMap<DeviceName, Timestamp>,
+    ) -> Changes {
         let mut changes = Changes::default();
-        let kept: std::collections::HashSet<DeviceName> = targets.iter().map(|t| t.device.name.clone()).collect();
-        let retired: Vec<DeviceName> = self.devices.keys().filter(|name| !kept.contains(*name)).cloned().collect();
+        let kept: std::collections::HashSet<DeviceName> =
+            targets.iter().map(|t| t.device.name.clone()).collect();
+        let retired: Vec<DeviceName> =
+            self.devices.keys().filter(|name| !kept.contains(*name)).cloned().collect();
         for name in retired {
             changes.retired += 1;
             if let Some(running) = self.devices.remove(&name) {
@@ -104,7 +110,8 @@ impl Scheduler {
                 Some(running) => {
                     changes.changed += 1;
                     running.target = target.clone();
-                    let _stopping_anyway = running.control.send(Control::Change(Box::new(target))).await.is_err();
+                    let _stopping_anyway =
+                        running.control.send(Control::Change(Box::new(target))).await.is_err();
                 }
                 None => {
                     changes.added += 1;

@@ -23,7 +23,13 @@ pub(super) struct Tick {
 
 impl Schedule {
     /// A schedule from `now` on. The first tick comes within `spread`.
-    pub(super) fn new(device: &DeviceName, interval: Duration, origin: Instant, now: Instant, spread: Duration) -> Self {
+    pub(super) fn new(
+        device: &DeviceName,
+        interval: Duration,
+        origin: Instant,
+        now: Instant,
+        spread: Duration,
+    ) -> Self {
         let share = share_of(device);
         let first = now + spread.min(interval).mul_f64(share);
         Self { origin, phase: interval.mul_f64(share), interval, next: first }

@@ -42,7 +42,12 @@ impl Session {
 
     /// Takes a changed definition. The old session stays until the new one has answered, except where
     /// the credential changed: what was revoked must not be used on.
-    pub(super) async fn change(&mut self, shared: &Shared, old: &Target, new: &Target) -> Result<(), SourceError> {
+    pub(super) async fn change(
+        &mut self,
+        shared: &Shared,
+        old: &Target,
+        new: &Target,
+    ) -> Result<(), SourceError> {
         self.abandon_candidate().await;
         if old.credential != new.credential || self.source.is_err() {
             self.close().await;
