@@ -1,1 +1,44 @@
 //! The rules: observations in, alert events out. Pure.
+//!
+//! ```text
+//! Observation ─▶ Engine::observe ─▶ events, asks
+//!                  │ per device and table:
+//!                  │   memory      what conditions need of the past (windows, last limit, misses)
+//!                  │   condition   newest reading + memory ─▶ raised / between / clear / unknown
+//!                  └   lifecycle   verdict ─▶ pending, firing, recovering, resolved, stale, gone
+//! ```
+//!
+//! - No clock: time is `observed_at` of a table's reading and `finished_at` of a device's poll.
+//! - No data is a verdict of its own, [`unknown`](Condition), which changes nothing: a gap neither resets
+//!   a pending alert nor resolves a firing one.
+//! - The engine reads the observation and the device's configuration ([`DeviceFacts`]), nothing else, so a
+//!   stored observation gives what the live one gave. Ids are hashes of rule, table and onset.
+//! - A late reading (older than the table's newest, or a correction of it) fills windows and may raise
+//!   `refusing`; it moves no onset and resolves nothing.
+//!
+//! To read on: `engine.rs`, then `table.rs`, `conditions/`, `lifecycle.rs`.
+
+mod baseline;
+mod conditions;
+mod device;
+mod engine;
+mod event;
+mod lifecycle;
+mod observe;
+mod rule;
+mod ruleset;
+mod span;
+mod state;
+mod summary;
+mod table;
+mod tracks;
+mod verdict;
+mod window;
+
+pub use conditions::ourselves::figures;
+pub use conditions::{Colliding, Condition, Line, NoParameters, Refusing, Stale, Utilization};
+pub use engine::{DeviceFacts, Engine, OpenAlert, Verdicts};
+pub use rule::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Subject};
+pub use ruleset::{RULES_MAX, RuleEntry, RuleError, RuleSet};
+pub use span::parse_span;
+pub use state::StateError;

@@ -1,0 +1,31 @@
+use cliffwatch_model::{CounterClass, Severity};
+
+use super::{counter_verdict, since_onset};
+use crate::summary::{self, counted};
+use crate::table::TableView;
+use crate::verdict::{Explanation, Verdict};
+
+/// Any increase is a warning: a table can shed for ever at 94 % and never refuse.
+pub(super) fn judge(view: &TableView<'_>) -> Verdict {
+    counter_verdict(view, view.signals.evicted, CounterClass::Evicted, Severity::Warning)
+}
+
+pub(super) fn explain(view: &TableView<'_>, total: u64) -> Explanation {
+    let evicted = view.signals.evicted;
+    let mut evidence = super::numbers(view);
+    since_onset(&mut evidence, total);
+    let what = if evicted == 0 {
+        "no entry thrown out".to_owned()
+    } else {
+        let rises = summary::rises(view.reading, CounterClass::Evicted);
+        let entries = counted(evicted, "entry", "entries");
+        format!("{entries} thrown out to make room{} ({rises})", super::over(view))
+    };
+    Explanation {
+        value: Some(super::number(evicted)),
+        threshold: Some(1.0),
+        unit: "entries",
+        text: format!("{what} at {}", summary::fill(view)),
+        evidence,
+    }
+}

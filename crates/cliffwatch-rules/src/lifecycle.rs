@@ -1,0 +1,320 @@
+//! From verdicts to the life of an alert.
+//!
+//! ```text
+//!            raised        held for `for`          clear             clear for `hold`
+//! inactive ─────────▶ pending ─────────▶ firing ─────────▶ recovering ─────────▶ resolved
+//!                        │ clear            ▲ │  ▲   raised    │
+//!                        ▼                  │ │  └─────────────┘
+//!                     resolved       raised │ ▼ nothing measured for too long
+//!                                    between│stale          any ─▶ gone (table or device no longer exists)
+//! ```
+//!
+//! - Severity only rises while an alert lives: a wave that ebbs is not an end.
+//! - The time that counts towards `for` lies between readings that both held the condition, so a gap
+//!   between two of them counts and a dip below the raising line does not. A pending alert ends when it is
+//!   measured clear, or below the raising line for as long as `for`.
+//! - `told` marks what people are to be told: never `pending`; never a transition in backfilled history,
+//!   but for the end of an alert that they know of. What fires untold is told at the next live reading.
+
+use std::time::Duration;
+
+use cliffwatch_model::{AlertState, Severity, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::RuleSpec;
+use crate::verdict::Verdict;
+
+/// How far one rule is with one table or device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The open alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) alert: Option<Alert>,
+    /// The onset of the last alert that closed. Onsets only grow, so that no id is used twice.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::state::micros")]
+    pub(crate) closed: Option<Timestamp>,
+    /// Transitions up to here were adopted: they are history and are not made again.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::state::micros")]
+    pub(crate) settled: Option<Timestamp>,
+}
+
+/// An open alert.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Alert {
+    /// The reading that opened it. Never changes.
+    #[serde(with = "crate::state::micros_plain")]
+    pub(crate) onset: Timestamp,
+    /// The last transition. The times of an alert's events never go back.
+    #[serde(with = "crate::state::micros_plain")]
+    pub(crate) at: Timestamp,
+    /// The highest so far.
+    pub(crate) severity: Severity,
+    /// Transitions so far.
+    pub(crate) seq: u32,
+    /// The severity that people were told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) told: Option<Severity>,
+    /// Whether the device was asked about it.
+    #[serde(default)]
+    pub(crate) asked: bool,
+    /// For counters: how much they rose since the onset.
+    #[serde(default)]
+    pub(crate) counted: u64,
+    pub(crate) phase: Phase,
+}
+
+/// Where an open alert stands, with what must be remembered to move on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    Pending {
+        /// How long the condition held.
+        #[serde(with = "crate::state::micros_span")]
+        held: Duration,
+        last: Last,
+    },
+    Firing,
+    Recovering {
+        /// Measured as over since.
+        #[serde(with = "crate::state::micros_plain")]
+        since: Timestamp,
+    },
+    Stale,
+}
+
+/// How a pending alert's last reading was.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Last {
+    /// It held the condition.
+    Raised(#[serde(with = "crate::state::micros_plain")] Timestamp),
+    /// It was below the raising line, like all since this one.
+    Dipped(#[serde(with = "crate::state::micros_plain")] Timestamp),
+}
+
+/// A transition that was made: one event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Change {
+    /// The alert after it.
+    pub(crate) alert: Alert,
+    pub(crate) state: AlertState,
+    pub(crate) previous_severity: Option<Severity>,
+    pub(crate) told: bool,
+}
+
+/// When a reading was, and whether people hear of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) at: Timestamp,
+    /// Not backfilled.
+    pub(crate) live: bool,
+}
+
+impl Progress {
+    /// Whether there is nothing to remember.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.alert.is_none() && self.closed.is_none() && self.settled.is_none()
+    }
+
+    /// Takes a verdict. `amount` is what the reading adds to the alert's count.
+    pub(crate) fn step(
+        &mut self,
+        rule: &RuleSpec,
+        verdict: Verdict,
+        amount: u64,
+        now: Moment,
+    ) -> Option<Change> {
+        if self.is_settled(now.at) {
+            return None;
+        }
+        let Some(alert) = &mut self.alert else {
+            let Verdict::Raised(severity) = verdict else { return None };
+            return self.open(rule, severity, amount, now.at, now);
+        };
+        alert.counted = alert.counted.saturating_add(amount);
+        let before = alert.severity;
+        if let Verdict::Raised(severity) = verdict {
+            alert.severity = before.max(severity);
+        }
+        let risen = (alert.severity > before).then_some(before);
+        let state = alert.advance(rule, verdict, risen.is_some(), now)?;
+        let shown = if state == AlertState::Firing { risen } else { None };
+        self.enter(state, shown, now)
+    }
+
+    /// Takes a raising verdict on a reading at `then`, older than the newest at `now`.
+    pub(crate) fn step_late(
+        &mut self,
+        rule: &RuleSpec,
+        severity: Severity,
+        amount: u64,
+        then: Timestamp,
+        now: Moment,
+    ) -> Option<Change> {
+        if self.is_settled(then) || !rule.for_.is_zero() {
+            return None;
+        }
+        let Some(alert) = &mut self.alert else { return self.open(rule, severity, amount, then, now) };
+        alert.counted = alert.counted.saturating_add(amount);
+        let before = alert.severity;
+        let again = match alert.phase {
+            Phase::Firing => severity > before,
+            Phase::Recovering { since } => then > since,
+            Phase::Pending { .. } | Phase::Stale => false,
+        };
+        if !again {
+            return None;
+        }
+        alert.severity = before.max(severity);
+        alert.phase = Phase::Firing;
+        let risen = (alert.severity > before).then_some(before);
+        self.enter(AlertState::Firing, risen, now)
+    }
+
+    /// Nothing was measured for too long: what fires or recovers is in doubt. A pending alert just waits.
+    pub(crate) fn doubt(&mut self, now: Moment) -> Option<Change> {
+        let settled = self.is_settled(now.at);
+        let alert = self.alert.as_mut().filter(|_| !settled)?;
+        match alert.phase {
+            Phase::Firing | Phase::Recovering { .. } => alert.phase = Phase::Stale,
+            Phase::Pending { .. } | Phase::Stale => return None,
+        }
+        self.enter(AlertState::Stale, None, now)
+    }
+
+    /// The table, the device or the rule no longer exists.
+    pub(crate) fn end(&mut self, now: Moment) -> Option<Change> {
+        self.alert.as_ref()?;
+        self.enter(AlertState::Gone, None, now)
+    }
+
+    /// Notes that the device was asked about the alert.
+    pub(crate) fn asked(&mut self) {
+        if let Some(alert) = &mut self.alert {
+            alert.asked = true;
+        }
+    }
+
+    fn open(
+        &mut self,
+        rule: &RuleSpec,
+        severity: Severity,
+        amount: u64,
+        onset: Timestamp,
+        now: Moment,
+    ) -> Option<Change> {
+        if self.closed.is_some_and(|closed| onset <= closed) {
+            return None;
+        }
+        let (phase, state) = if rule.for_.is_zero() {
+            (Phase::Firing, AlertState::Firing)
+        } else {
+            (Phase::Pending { held: Duration::ZERO, last: Last::Raised(onset) }, AlertState::Pending)
+        };
+        self.alert = Some(Alert {
+            onset,
+            at: now.at,
+            severity,
+            seq: 0,
+            told: None,
+            asked: false,
+            counted: amount,
+            phase,
+        });
+        self.enter(state, None, now)
+    }
+
+    /// Makes the event of a transition; closes the alert where it was the last.
+    fn enter(
+        &mut self,
+        state: AlertState,
+        previous_severity: Option<Severity>,
+        now: Moment,
+    ) -> Option<Change> {
+        let alert = self.alert.as_mut()?;
+        alert.seq = alert.seq.saturating_add(1);
+        alert.at = alert.at.max(now.at);
+        let known = alert.told.is_some();
+        let told = match state {
+            AlertState::Pending => false,
+            AlertState::Firing => now.live,
+            AlertState::Recovering | AlertState::Stale => known && now.live,
+            AlertState::Resolved | AlertState::Gone => known,
+        };
+        if told && state == AlertState::Firing {
+            alert.told = Some(alert.severity);
+        }
+        let change = Change { alert: *alert, state, previous_severity, told };
+        if !state.is_open() {
+            self.closed = Some(alert.onset);
+            self.alert = None;
+        }
+        Some(change)
+    }
+}
+
+impl Phase {
+    /// The state that users see.
+    pub(crate) fn state(self) -> AlertState {
+        match self {
+            Self::Pending { .. } => AlertState::Pending,
+            Self::Firing => AlertState::Firing,
+            Self::Recovering { .. } => AlertState::Recovering,
+            Self::Stale => AlertState::Stale,
+        }
+    }
+}
+
+impl Alert {
+    /// Moves on, and names the state to be reported where that is news.
+    fn advance(&mut self, rule: &RuleSpec, verdict: Verdict, risen: bool, now: Moment) -> Option<AlertState> {
+        let (phase, news) = match (self.phase, verdict) {
+            (_, Verdict::Unknown) => return None,
+            (Phase::Pending { held, last }, Verdict::Raised(_)) => still_raised(rule, held, last, now.at),
+            (Phase::Pending { held, last }, Verdict::Between) => dipped(rule, held, last, now.at),
+            (phase @ Phase::Pending { .. }, Verdict::Clear) => (phase, Some(AlertState::Resolved)),
+            (Phase::Firing, Verdict::Raised(_) | Verdict::Between) => {
+                let owed = now.live && self.told < Some(self.severity);
+                (Phase::Firing, (risen || owed).then_some(AlertState::Firing))
+            }
+            (Phase::Recovering { .. }, Verdict::Raised(_))
+            | (Phase::Stale, Verdict::Raised(_) | Verdict::Between) => {
+                (Phase::Firing, Some(AlertState::Firing))
+            }
+            (Phase::Recovering { .. }, Verdict::Between) => (Phase::Recovering { since: now.at }, None),
+            (Phase::Recovering { since }, Verdict::Clear) => {
+                let over = now.at.since(since) >= rule.hold;
+                (self.phase, over.then_some(AlertState::Resolved))
+            }
+            (Phase::Firing | Phase::Stale, Verdict::Clear) if rule.hold.is_zero() => {
+                (self.phase, Some(AlertState::Resolved))
+            }
+            (Phase::Firing | Phase::Stale, Verdict::Clear) => {
+                (Phase::Recovering { since: now.at }, Some(AlertState::Recovering))
+            }
+        };
+        self.phase = phase;
+        news
+    }
+}
+
+fn still_raised(rule: &RuleSpec, held: Duration, last: Last, at: Timestamp) -> (Phase, Option<AlertState>) {
+    let held = match last {
+        Last::Raised(then) => held.saturating_add(at.since(then)),
+        Last::Dipped(_) => held,
+    };
+    if held >= rule.for_ {
+        (Phase::Firing, Some(AlertState::Firing))
+    } else {
+        (Phase::Pending { held, last: Last::Raised(at) }, None)
+    }
+}
+
+fn dipped(rule: &RuleSpec, held: Duration, last: Last, at: Timestamp) -> (Phase, Option<AlertState>) {
+    let since = match last {
+        Last::Raised(_) => at,
+        Last::Dipped(since) => since,
+    };
+    let over = !rule.for_.is_zero() && at.since(since) >= rule.for_;
+    (Phase::Pending { held, last: Last::Dipped(since) }, over.then_some(AlertState::Resolved))
+}

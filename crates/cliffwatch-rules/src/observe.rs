@@ -1,0 +1,261 @@
+//! One observation through what is remembered of its device: the engine's straight line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliffwatch_model::{
+    AlertState, Ask, AskKind, Observation, PollHeader, Severity, TableId, TableObservation, Timestamp,
+    Trigger,
+};
+
+use crate::device::{Device, DeviceView};
+use crate::event::{About, event};
+use crate::lifecycle::{Change, Moment, Progress};
+use crate::summary::spoken;
+use crate::table::{Signals, Table, TableView};
+use crate::tracks::{Track, Tracks};
+use crate::verdict::{Explanation, Verdict};
+use crate::{Condition, DeviceFacts, RuleKind, RuleSet, RuleSpec, Verdicts};
+
+/// A table that polls read no more is in doubt after this long …
+const UNSEEN_MIN: Duration = Duration::from_secs(600);
+/// … and this many ticks that might have read it.
+const UNSEEN_TICKS_MIN: u64 = 3;
+/// Evidence costs the device more than a poll: one device is not asked more often.
+const ASK_EVERY: Duration = Duration::from_secs(300);
+
+/// The label of devices that are run fuller: carrier-grade NAT.
+const CGN: &str = "cgn";
+
+/// What stays the same through one observation.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    rules: &'a RuleSet,
+    facts: &'a DeviceFacts,
+    header: &'a PollHeader,
+    generation: u64,
+    /// Not backfilled: people are told.
+    live: bool,
+}
+
+/// Takes an observation up; gives back the tables that are gone.
+pub(crate) fn observe(
+    device: &mut Device,
+    rules: &RuleSet,
+    o: &Observation,
+    out: &mut Verdicts,
+) -> Vec<TableId> {
+    device.unsaved = true;
+    device.memory.take(o);
+    let Device { facts, memory, tracks, tables, generation, .. } = device;
+    let facts = facts.get_or_insert_with(|| DeviceFacts {
+        name: o.header.device.clone(),
+        platform: o.header.platform.clone(),
+        labels: BTreeMap::new(),
+    });
+    let live = o.header.trigger != Trigger::Backfill;
+    let pass = Pass { rules, facts, header: &o.header, generation: *generation, live };
+    let view = DeviceView { poll: o, memory };
+    if pass.device(tracks, &view, out) {
+        pass.doubt_device(tracks, &view, out);
+        for (id, table) in &mut *tables {
+            pass.doubt_table(*id, table, memory.failing_for(o.header.finished_at), out);
+        }
+    }
+    for reading in &o.tables {
+        let table = tables.entry(reading.id).or_insert_with(|| Table::new(&reading.table.path()));
+        pass.table(table, reading, memory.ticks, &mut memory.asked_at, out);
+    }
+    if o.header.trigger == Trigger::Tick && o.outcome.is_success() {
+        pass.doubt_unseen(tables, memory.ticks, out);
+    }
+    pass.gone(tables, o, out)
+}
+
+/// Closes everything that is open on a device that left the inventory.
+pub(crate) fn retire(device: &mut Device, header: &PollHeader, out: &mut Verdicts) {
+    let Some(facts) = &device.facts else { return };
+    let now = Moment { at: header.finished_at, live: header.trigger != Trigger::Backfill };
+    let why = "the device left the inventory";
+    end(&mut device.tracks, About { facts, table: None }, now, why, out);
+    for (id, table) in &mut device.tables {
+        end(&mut table.tracks, About { facts, table: Some((*id, &table.path)) }, now, why, out);
+    }
+}
+
+impl Pass<'_> {
+    fn now(&self) -> Moment {
+        Moment { at: self.header.finished_at, live: self.live }
+    }
+
+    /// The rules about the device itself; whether it just turned out to be unreadable.
+    fn device(&self, tracks: &mut Tracks, view: &DeviceView<'_>, out: &mut Verdicts) -> bool {
+        let about = About { facts: self.facts, table: None };
+        self.bind(tracks, about, |rule| rule.is_for_device(self.facts), out);
+        let mut unreadable = false;
+        for Track { rule, progress } in &mut tracks.bound {
+            let verdict = rule.graded(rule.condition.judge_device(view));
+            let Some(change) = progress.step(rule, verdict, 0, self.now()) else { continue };
+            unreadable |= rule.kind == RuleKind::Stale && change.state == AlertState::Firing;
+            out.events.push(event(&rule.id, about, &change, rule.condition.explain_device(view)));
+        }
+        unreadable
+    }
+
+    /// The rules about one table.
+    fn table(
+        &self,
+        table: &mut Table,
+        reading: &TableObservation,
+        ticks: u64,
+        asked_at: &mut Option<Timestamp>,
+        out: &mut Verdicts,
+    ) {
+        let Table { path, memory, tracks, unsaved } = table;
+        *unsaved = true;
+        let about = About { facts: self.facts, table: Some((reading.id, path)) };
+        self.bind(tracks, about, |rule| rule.is_for_table(self.facts, reading.table.kind), out);
+        let late = memory.is_late(reading);
+        let signals = Signals::of(reading);
+        memory.take(reading, &signals, self.header, ticks);
+        let view = TableView { reading, signals: &signals, memory, cgn: self.facts.labels.contains_key(CGN) };
+        for Track { rule, progress } in &mut tracks.bound {
+            let change =
+                if late { self.late(rule, progress, &view) } else { self.current(rule, progress, &view) };
+            let Some(change) = change else { continue };
+            let why = rule.condition.explain_table(&view, change.alert.counted);
+            out.events.push(event(&rule.id, about, &change, why));
+            if self.should_ask(rule, &change, *asked_at) {
+                *asked_at = Some(self.header.finished_at);
+                progress.asked();
+                out.asks.extend(self.asks(reading));
+            }
+        }
+    }
+
+    fn current(&self, rule: &RuleSpec, progress: &mut Progress, view: &TableView<'_>) -> Option<Change> {
+        let verdict = rule.graded(rule.condition.judge_table(view));
+        let now = Moment { at: view.reading.observed_at, live: self.live };
+        progress.step(rule, verdict, rule.condition.amount(view.signals), now)
+    }
+
+    fn late(&self, rule: &RuleSpec, progress: &mut Progress, view: &TableView<'_>) -> Option<Change> {
+        let Verdict::Raised(severity) = rule.graded(rule.condition.judge_late(view)) else { return None };
+        let then = view.reading.observed_at;
+        let now = Moment { at: view.memory.newest.unwrap_or(then), live: self.live };
+        progress.step_late(rule, severity, rule.condition.amount(view.signals), then, now)
+    }
+
+    /// Whether an alert that people are now told of is worth a question to the device: once for the alert.
+    fn should_ask(&self, rule: &RuleSpec, change: &Change, asked_at: Option<Timestamp>) -> bool {
+        let wanted = match rule.condition {
+            Condition::Utilization(_) => change.alert.severity == Severity::Critical,
+            Condition::Refusing(_) => change.alert.severity >= Severity::Warning,
+            _ => false,
+        };
+        let rested = asked_at.is_none_or(|at| self.header.finished_at.since(at) >= ASK_EVERY);
+        wanted && rested && change.told && change.state == AlertState::Firing && !change.alert.asked
+    }
+
+    fn asks(&self, reading: &TableObservation) -> [Ask; 2] {
+        [AskKind::Evidence, AskKind::TryNewConnection].map(|kind| Ask {
+            device: self.facts.name.clone(),
+            table: Some(Arc::clone(&reading.table)),
+            kind,
+        })
+    }
+
+    /// Binds the rules in force after a change of configuration.
+    fn bind(
+        &self,
+        tracks: &mut Tracks,
+        about: About<'_>,
+        wanted: impl Fn(&RuleSpec) -> bool,
+        out: &mut Verdicts,
+    ) {
+        if tracks.is_bound(self.generation) {
+            return;
+        }
+        for mut leftover in tracks.bind(self.rules, self.generation, wanted) {
+            if let Some(change) = leftover.progress.end(self.now()) {
+                out.events.push(event(&leftover.rule, about, &change, Explanation::of(leftover.why)));
+            }
+        }
+    }
+
+    /// The device cannot be read: what its readings said of itself is in doubt.
+    fn doubt_device(&self, tracks: &mut Tracks, view: &DeviceView<'_>, out: &mut Verdicts) {
+        let about = About { facts: self.facts, table: None };
+        let age = view.memory.failing_for(self.header.finished_at);
+        for Track { rule, progress } in &mut tracks.bound {
+            if rule.condition.reads_readings() {
+                self.doubt(&rule.id, progress, about, age, out);
+            }
+        }
+    }
+
+    fn doubt_table(&self, id: TableId, table: &mut Table, age: Duration, out: &mut Verdicts) {
+        let about = About { facts: self.facts, table: Some((id, &table.path)) };
+        for (rule, progress) in table.tracks.progress_mut() {
+            table.unsaved |= self.doubt(rule, progress, about, age, out);
+        }
+    }
+
+    fn doubt(
+        &self,
+        rule: &str,
+        progress: &mut Progress,
+        about: About<'_>,
+        age: Duration,
+        out: &mut Verdicts,
+    ) -> bool {
+        let Some(change) = progress.doubt(self.now()) else { return false };
+        let mut why = Explanation::of(&format!("not read for {}", spoken(age)));
+        why.evidence.insert("unread_seconds".into(), age.as_secs().into());
+        out.events.push(event(rule, about, &change, why));
+        true
+    }
+
+    /// Tables that polls do not hold any more, though nothing proves that they are gone.
+    fn doubt_unseen(&self, tables: &mut BTreeMap<TableId, Table>, ticks: u64, out: &mut Verdicts) {
+        for (id, table) in tables {
+            let Some(seen_at) = table.memory.seen_at else { continue };
+            let age = self.header.finished_at.since(seen_at);
+            if age >= UNSEEN_MIN && ticks.saturating_sub(table.memory.seen_tick) >= UNSEEN_TICKS_MIN {
+                self.doubt_table(*id, table, age, out);
+            }
+        }
+    }
+
+    fn gone(
+        &self,
+        tables: &mut BTreeMap<TableId, Table>,
+        o: &Observation,
+        out: &mut Verdicts,
+    ) -> Vec<TableId> {
+        let mut gone = Vec::new();
+        for key in &o.gone {
+            let id = key.id();
+            let Some(table) = tables.get_mut(&id) else { continue };
+            // The journal knows that it came back after this.
+            if table.tracks.progress().any(|(_, progress)| progress.is_settled(self.header.finished_at)) {
+                continue;
+            }
+            let about = About { facts: self.facts, table: Some((id, &table.path)) };
+            end(&mut table.tracks, about, self.now(), "it no longer exists", out);
+            tables.remove(&id);
+            gone.push(id);
+        }
+        gone
+    }
+}
+
+/// Closes what is open on something that no longer exists.
+fn end(tracks: &mut Tracks, about: About<'_>, now: Moment, why: &str, out: &mut Verdicts) {
+    for (rule, progress) in tracks.progress_mut() {
+        if let Some(change) = progress.end(now) {
+            out.events.push(event(rule, about, &change, Explanation::of(why)));
+        }
+    }
+}

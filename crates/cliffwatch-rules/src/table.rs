@@ -1,0 +1,251 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliffwatch_model::{
+    Capacity, CounterClass, CounterKind, PollHeader, TableObservation, TableState as Tracking, Timestamp,
+    Trigger, paired_counter,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::baseline::Baseline;
+use crate::tracks::Tracks;
+use crate::window::Window;
+
+/// How long a change of a limit is shown: long enough to be seen by who comes to look.
+pub(crate) const CHANGE_SHOWN: Duration = Duration::from_secs(3_600);
+
+/// What is remembered of one table.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    /// How people read its name.
+    pub(crate) path: Arc<str>,
+    pub(crate) memory: TableMemory,
+    pub(crate) tracks: Tracks,
+    /// Whether it changed since it was last saved.
+    pub(crate) unsaved: bool,
+}
+
+impl Table {
+    pub(crate) fn new(path: &str) -> Self {
+        Self { path: path.into(), memory: TableMemory::default(), tracks: Tracks::default(), unsaved: true }
+    }
+}
+
+/// What conditions need of a table's past.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TableMemory {
+    /// The newest `observed_at`.
+    #[serde(default, with = "crate::state::micros")]
+    pub(crate) newest: Option<Timestamp>,
+    /// When a poll last held it.
+    #[serde(default, with = "crate::state::micros")]
+    pub(crate) seen_at: Option<Timestamp>,
+    /// The device's count of successful ticks then.
+    #[serde(default)]
+    pub(crate) seen_tick: u64,
+    /// The last known limit.
+    #[serde(default)]
+    pub(crate) limit: Option<Capacity>,
+    /// Whether it was in use.
+    #[serde(default)]
+    pub(crate) tracked: bool,
+    /// How it last changed.
+    #[serde(default)]
+    pub(crate) change: Option<TableChange>,
+    /// The last tick polls that read `refused` counters, newest in the lowest bit: 1 where they rose.
+    #[serde(default)]
+    pub(crate) refused_ticks: u8,
+    #[serde(default)]
+    pub(crate) clashes: Window,
+    #[serde(default)]
+    pub(crate) collisions: Window,
+    #[serde(default)]
+    pub(crate) usual_collisions: Baseline,
+}
+
+/// A limit that moved, or a table that went out of use.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TableChange {
+    #[serde(with = "crate::state::micros_plain")]
+    pub(crate) at: Timestamp,
+    pub(crate) what: Changed,
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Changed {
+    /// The limit; what it was before.
+    Limit(Capacity),
+    /// It tracked before.
+    StoppedTracking,
+}
+
+impl TableMemory {
+    /// Whether the reading is older than the newest, or a correction of it.
+    pub(crate) fn is_late(&self, reading: &TableObservation) -> bool {
+        reading.marks.late || self.newest.is_some_and(|newest| reading.observed_at <= newest)
+    }
+
+    /// Takes a reading up. `tick` is the device's count of successful ticks.
+    pub(crate) fn take(
+        &mut self,
+        reading: &TableObservation,
+        signals: &Signals,
+        header: &PollHeader,
+        tick: u64,
+    ) {
+        let late = self.is_late(reading);
+        let newest = self.newest.map_or(reading.observed_at, |newest| newest.max(reading.observed_at));
+        self.newest = Some(newest);
+        self.seen_at = self.seen_at.max(Some(header.finished_at));
+        self.seen_tick = tick;
+        self.clashes.add(signals.clashes, reading.observed_at, signals.over, newest);
+        self.collisions.add(signals.collisions, reading.observed_at, signals.over, newest);
+        if late {
+            return;
+        }
+        if signals.read.has(CounterClass::Collision) {
+            self.usual_collisions.add(signals.collisions, reading.observed_at);
+        }
+        if header.trigger == Trigger::Tick && signals.read.has(CounterClass::Refused) {
+            self.refused_ticks = (self.refused_ticks << 1) | u8::from(signals.refused > 0);
+        }
+        self.note_changes(reading);
+    }
+
+    fn note_changes(&mut self, reading: &TableObservation) {
+        let at = reading.observed_at;
+        match reading.state {
+            Tracking::Tracking => {
+                self.tracked = true;
+                if matches!(self.change, Some(TableChange { what: Changed::StoppedTracking, .. })) {
+                    self.change = None;
+                }
+            }
+            Tracking::NotTracking if self.tracked => {
+                self.tracked = false;
+                self.change = Some(TableChange { at, what: Changed::StoppedTracking });
+            }
+            Tracking::NotTracking | Tracking::Unknown => {}
+        }
+        let (Ok(now), Some(before)) = (reading.capacity, self.limit) else {
+            self.limit = reading.capacity.ok().or(self.limit);
+            return;
+        };
+        self.limit = Some(now);
+        if now.origin == before.origin && now.limit != before.limit {
+            // A second change while the first is still shown is told against what was before both.
+            let original = match self.change {
+                Some(TableChange { what: Changed::Limit(original), at: then })
+                    if at.since(then) < CHANGE_SHOWN =>
+                {
+                    original
+                }
+                _ => before,
+            };
+            let changed = TableChange { at, what: Changed::Limit(original) };
+            self.change = (original.limit != now.limit).then_some(changed);
+        }
+    }
+}
+
+/// A reading of a table beside what is remembered: what conditions look at.
+#[derive(Clone, Copy)]
+pub(crate) struct TableView<'a> {
+    pub(crate) reading: &'a TableObservation,
+    pub(crate) signals: &'a Signals,
+    pub(crate) memory: &'a TableMemory,
+    /// Whether its device is a carrier-grade NAT, which is run fuller.
+    pub(crate) cgn: bool,
+}
+
+impl TableView<'_> {
+    /// The fill in percent. The product comes first, so that 70 of 100 is 70 and not 69.999….
+    #[expect(clippy::cast_precision_loss, reason = "tables hold far fewer than 2^52 entries")]
+    pub(crate) fn fill_percent(&self) -> Option<f64> {
+        match (self.reading.used, self.reading.capacity) {
+            (Some(used), Ok(capacity)) => Some(used as f64 * 100.0 / capacity.limit.get() as f64),
+            _ => None,
+        }
+    }
+}
+
+/// What the counters of one reading say, by meaning.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Signals {
+    /// Connections lost for want of an entry: polled counters.
+    pub(crate) refused: u64,
+    /// The same, as sums over a provider's period.
+    pub(crate) refused_in_period: u64,
+    /// The same, as the device pushed them.
+    pub(crate) refused_pushed: u64,
+    /// Connections lost to a clash or for want of a source port: counters that share their increase with
+    /// another one, which is not counted again.
+    pub(crate) clashes: u64,
+    pub(crate) evicted: u64,
+    pub(crate) held_back: u64,
+    pub(crate) collisions: u64,
+    /// The classes of which a counter was read and can be compared.
+    pub(crate) read: Classes,
+    /// The longest time that an increase spreads over.
+    pub(crate) over: Duration,
+}
+
+impl Signals {
+    pub(crate) fn of(reading: &TableObservation) -> Self {
+        let mut signals = Self::default();
+        if !reading.marks.decreased {
+            for counter in reading.counters.values() {
+                // The first total of a cumulative counter is history and says nothing of now.
+                if !(reading.marks.appeared && counter.kind == CounterKind::Cumulative) {
+                    signals.read.insert(counter.class);
+                }
+            }
+        }
+        let mut twins = 0u64;
+        for increase in &reading.increases {
+            twins = twins.saturating_add(increase.paired);
+            signals.over = signals.over.max(Duration::from_secs(increase.over_seconds.into()));
+            let clash = paired_counter(reading.table.kind, &increase.counter).is_some();
+            let sum = match (increase.class, increase.kind) {
+                (CounterClass::Refused, _) if clash => &mut signals.clashes,
+                (CounterClass::Refused, CounterKind::Cumulative) => &mut signals.refused,
+                (CounterClass::Refused, CounterKind::Period) => &mut signals.refused_in_period,
+                (CounterClass::Refused, CounterKind::Event) => &mut signals.refused_pushed,
+                (CounterClass::Evicted, _) => &mut signals.evicted,
+                (CounterClass::PolicyLimit, _) => &mut signals.held_back,
+                (CounterClass::Collision, _) => &mut signals.collisions,
+                (CounterClass::Pressure, _) => continue,
+            };
+            *sum = sum.saturating_add(increase.amount);
+        }
+        signals.refused = signals.refused.saturating_sub(twins);
+        signals
+    }
+
+    /// Every new connection that was lost, each once.
+    pub(crate) fn lost(&self) -> u64 {
+        [self.refused, self.refused_in_period, self.refused_pushed, self.clashes]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+}
+
+/// A set of counter classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classes(u8);
+
+impl Classes {
+    fn bit(class: CounterClass) -> u8 {
+        1 << class as u8
+    }
+
+    fn insert(&mut self, class: CounterClass) {
+        self.0 |= Self::bit(class);
+    }
+
+    pub(crate) fn has(self, class: CounterClass) -> bool {
+        self.0 & Self::bit(class) != 0
+    }
+}
