@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ring::digest::{self, Digest};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
 use super::credential::Loaded;
@@ -52,63 +52,52 @@ impl Endpoint {
         let who = Applicant { device: &self.name, credential, secret: loaded.digest };
         hub.admit(&who, &subjects, self.logins_per_minute)?;
 
-        // A cancelled attempt (the deadline) must back off as a failed one does.
-        let mut attempt = Attempt { hub, endpoint: self, subjects, doing: "connecting", ended: false };
-        let result = self.attempt(&mut attempt, route, &trust, &mut loaded, &who, deadline).await;
-        attempt.ended = true;
-        if let Ok(connection) = &result {
-            hub.succeeded(&self.name);
-            let seen = connection.seen();
-            tracing::info!(
-                device = self.name,
-                peer = connection.peer(),
-                server = seen.server_version,
-                key_exchange = seen.key_exchange,
-                "Logged in."
-            );
-        }
-        result
+        let dialed = timeout_at(deadline, self.dial(hub, route, &trust, deadline)).await;
+        let dialed = dialed.unwrap_or_else(|_| Err(self.late("connecting")));
+        let mut dialed = dialed.inspect_err(|error| hub.failed(&self.name, error, &subjects))?;
+
+        let permit = hub.permit(&who, deadline).await?;
+        let login = login(&mut dialed, &self.login.username, &mut loaded.proof, self.legacy);
+        let ended = timeout_at(deadline, login).await;
+        let ended = ended.unwrap_or_else(|_| Err(LoginFailure::Other(self.late("logging in"))));
+        let outcome = match &ended {
+            Ok(()) => {
+                hub.succeeded(&self.name);
+                Outcome::Accepted
+            }
+            Err(LoginFailure::Rejected(error)) => {
+                hub.pause(&self.name, Pause::Rejected, error, &subjects);
+                Outcome::Rejected
+            }
+            Err(LoginFailure::HungUp(error)) => {
+                hub.pause(&self.name, Pause::HungUp, error, &subjects);
+                Outcome::Unknown
+            }
+            Err(LoginFailure::Other(error)) => {
+                hub.failed(&self.name, error, &subjects);
+                Outcome::Unknown
+            }
+        };
+        permit.end(outcome);
+        ended.map_err(LoginFailure::into_error)?;
+        Ok(self.logged_in(dialed))
     }
 
-    async fn attempt(
-        &self,
-        attempt: &mut Attempt<'_>,
-        route: &Route,
-        trust: &Arc<Trust>,
-        loaded: &mut Loaded,
-        who: &Applicant<'_>,
-        deadline: Instant,
-    ) -> Result<Connection, SshError> {
-        let hub = attempt.hub;
-        let dialed = self.dial(hub, route, trust, deadline).await;
-        let mut dialed = dialed.inspect_err(|error| hub.failed(&self.name, error, &attempt.subjects))?;
-        let permit = hub.permit(who, deadline).await?;
-        attempt.doing = "logging in";
-        match login(&mut dialed, &self.login.username, &mut loaded.proof, self.legacy).await {
-            Ok(()) => {
-                permit.end(Outcome::Accepted);
-                let Dialed { handle, switch, shared, peer } = dialed;
-                Ok(Connection::new(handle, switch, shared, peer))
-            }
-            Err(failure) => {
-                let outcome = match &failure {
-                    LoginFailure::Rejected(error) => {
-                        hub.pause(&self.name, Pause::Rejected, error, &attempt.subjects);
-                        Outcome::Rejected
-                    }
-                    LoginFailure::HungUp(error) => {
-                        hub.pause(&self.name, Pause::HungUp, error, &attempt.subjects);
-                        Outcome::Unknown
-                    }
-                    LoginFailure::Other(error) => {
-                        hub.failed(&self.name, error, &attempt.subjects);
-                        Outcome::Unknown
-                    }
-                };
-                permit.end(outcome);
-                Err(failure.into_error())
-            }
-        }
+    fn logged_in(&self, dialed: Dialed) -> Connection {
+        let Dialed { handle, switch, shared, peer } = dialed;
+        let seen = shared.seen();
+        tracing::info!(
+            device = self.name,
+            peer,
+            server = seen.server_version,
+            key_exchange = seen.key_exchange,
+            "Logged in."
+        );
+        Connection::new(handle, switch, shared, peer)
+    }
+
+    fn late(&self, doing: &'static str) -> SshError {
+        SshError::Timeout { peer: self.address.to_string(), doing }
     }
 
     /// Connects and checks the host key. A server shows one key, of the first family that it has in common
@@ -197,25 +186,6 @@ impl Endpoint {
         Subjects {
             login: hash([address.as_bytes(), user, loaded.digest.as_ref()]),
             host_key: hash([address.as_bytes(), b"", trust.digest().as_ref()]),
-        }
-    }
-}
-
-/// An attempt that ends without a result was cancelled: by the deadline of the request that made it.
-struct Attempt<'a> {
-    hub: &'a Arc<SshHub>,
-    endpoint: &'a Endpoint,
-    subjects: Subjects,
-    doing: &'static str,
-    ended: bool,
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            let peer = self.endpoint.address.to_string();
-            let error = SshError::Timeout { peer, doing: self.doing };
-            self.hub.failed(&self.endpoint.name, &error, &self.subjects);
         }
     }
 }

@@ -223,6 +223,17 @@ impl SshError {
         }
     }
 
+    /// Whether something was sent at all.
+    pub(super) fn was_tried(&self) -> bool {
+        match self {
+            Self::Breaker { .. } | Self::BackingOff { .. } | Self::LoginCap { .. } | Self::Busy { .. } => {
+                false
+            }
+            Self::Jump { source, .. } => source.was_tried(),
+            _ => true,
+        }
+    }
+
     /// Two keys of one host, neither of them trusted; anything else that came later explains nothing.
     pub(super) fn and_also(self, later: Self) -> Self {
         match (self, later) {

@@ -172,8 +172,11 @@ impl SshHub {
         }
     }
 
-    /// A connection was refused or failed before a login.
+    /// No connection, or no answer to the login.
     pub(super) fn failed(&self, device: &str, error: &SshError, subjects: &Subjects) {
+        if !error.was_tried() {
+            return;
+        }
         let now = Instant::now();
         let mut gates = lock(&self.gates);
         let gate = gates.device(device, now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use russh::ChannelStream;
 use russh::client::Msg;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connect::{Endpoint, Route};
 use super::connection::Connection;
@@ -65,13 +65,25 @@ impl JumpHost {
         to: &Address,
         deadline: Instant,
     ) -> Result<ChannelStream<Msg>, SshError> {
-        let connection = self.connection(hub, deadline).await.map_err(|error| error.at_jump(&self.name))?;
+        // The deadline is met here, so that a hung jump host is not taken for a hung device.
+        let late =
+            |_| SshError::Timeout { peer: self.endpoint.address.to_string(), doing: "opening a tunnel" };
+        let tunnel = timeout_at(deadline, self.tunnel(hub, to, deadline)).await.map_err(late);
+        tunnel.flatten().map_err(|error| error.at_jump(&self.name))
+    }
+
+    async fn tunnel(
+        &self,
+        hub: &Arc<SshHub>,
+        to: &Address,
+        deadline: Instant,
+    ) -> Result<ChannelStream<Msg>, SshError> {
+        let connection = self.connection(hub, deadline).await?;
         let Some(slot) = self.slot(deadline) else {
-            let reason = "other logins through it go first".to_owned();
-            return Err(SshError::Busy { reason }.at_jump(&self.name));
+            return Err(SshError::Busy { reason: "other logins through it go first".into() });
         };
         sleep_until(slot).await;
-        connection.open_tunnel(to).await.map_err(|error| error.at_jump(&self.name))
+        connection.open_tunnel(to).await
     }
 
     async fn connection(&self, hub: &Arc<SshHub>, deadline: Instant) -> Result<Arc<Connection>, SshError> {

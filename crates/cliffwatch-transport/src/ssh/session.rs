@@ -117,17 +117,16 @@ impl SshSession {
     /// # Errors
     ///
     /// The deadline is the whole request's, login included. After a timeout the connection is taken for
-    /// dead and cut; the next request makes a new one.
+    /// dead and cut, also where the caller stops waiting first; the next request makes a new one.
     pub async fn ask(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
         let turn = timeout_at(deadline, self.link.lock()).await;
         let mut link =
             turn.map_err(|_| SshError::Busy { reason: "another request holds the session".into() })?;
-        let answer = timeout_at(deadline, self.ask_on(&mut link, script, deadline)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            let (peer, doing) = (self.endpoint.address.to_string(), link.doing);
-            link.cut();
-            Err(SshError::Timeout { peer, doing })
-        });
+        let mut request = Request { link: &mut link, answered: false };
+        let answer = timeout_at(deadline, self.ask_on(request.link, script, deadline)).await;
+        request.answered = answer.is_ok();
+        let answer = answer.unwrap_or_else(|_| Err(self.late(request.link.doing)));
+        drop(request);
         self.show(&link);
         answer
     }
@@ -139,23 +138,22 @@ impl SshSession {
     /// A timeout ends the script's channel and leaves the held connection alone. A login that is bound to
     /// a forced command runs nothing else: [`SshError::Script`].
     pub async fn exec(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
-        let late = |doing| SshError::Timeout { peer: self.endpoint.address.to_string(), doing };
         let connection = {
             let turn = timeout_at(deadline, self.link.lock()).await;
             let mut link =
                 turn.map_err(|_| SshError::Busy { reason: "another request holds the session".into() })?;
             let connected = timeout_at(deadline, self.connected(&mut link, deadline)).await;
             self.show(&link);
-            connected.map_err(|_| late("connecting and logging in"))??
+            connected.map_err(|_| self.late("connecting and logging in"))??
         };
         let opened = timeout_at(deadline, connection.open_session()).await;
         let channel = opened.map_err(|_| {
             // Whether the channel came into being is not known, and it could not be closed.
             connection.cut();
-            late("opening a channel")
+            self.late("opening a channel")
         })??;
         let run = timeout_at(deadline, shell::exec(&connection, channel, script)).await;
-        run.map_err(|_| late("waiting for the reply"))?.map_err(|fault| fault.into_error(&connection))
+        run.map_err(|_| self.late("waiting for the reply"))?.map_err(|fault| fault.into_error(&connection))
     }
 
     /// Says goodbye to the device and ends the connection. Later requests fail with
@@ -202,7 +200,7 @@ impl SshSession {
     }
 
     async fn ask_on(&self, link: &mut Link, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
-        let held = link.connection.is_some();
+        let held = link.connection.as_ref().is_some_and(|connection| !connection.is_closed());
         match self.ask_once(link, script, deadline).await {
             // The held connection broke while nobody looked (a reboot): one new login saves the poll.
             Err(SshError::Closed { .. }) if held => {
@@ -251,6 +249,10 @@ impl SshSession {
         Ok(connection)
     }
 
+    fn late(&self, doing: &'static str) -> SshError {
+        SshError::Timeout { peer: self.endpoint.address.to_string(), doing }
+    }
+
     fn switch(&self, link: &mut Link, mode: Mode) {
         if link.mode != mode {
             let device = self.endpoint.name.as_str();
@@ -280,6 +282,21 @@ impl std::fmt::Debug for SshSession {
             .field("device", &self.endpoint.name)
             .field("status", &self.status())
             .finish()
+    }
+}
+
+/// A request under way. One that ends without an answer, by its deadline or because its caller went away,
+/// leaves a connection behind that is not to be trusted with the next one.
+struct Request<'a> {
+    link: &'a mut Link,
+    answered: bool,
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.link.cut();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use russh::ChannelMsg;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use super::client::printable;
 use super::connection::{Connection, SessionChannel};
@@ -147,7 +147,7 @@ async fn read(
             Some(message) => {
                 if let Some(Frame { stdout, exit_status }) = intake.take(message)? {
                     let round_trip = asked.elapsed();
-                    if exit_status != Some(0) && intake.stderr.is_empty() {
+                    if exit_status != Some(0) {
                         intake.wait_for_stderr(channel).await;
                     }
                     return Ok(Reply { stdout, stderr: intake.stderr, exit_status, round_trip });
@@ -188,8 +188,7 @@ impl Intake {
                 Fault::Failed(SshError::TooLarge { peer: self.peer.clone(), cap: MAX_REPLY_BYTES })
             }),
             ChannelMsg::ExtendedData { data, .. } => {
-                let room = MAX_STDERR_BYTES.saturating_sub(self.stderr.len());
-                self.stderr.extend(data.iter().take(room));
+                self.keep_stderr(&data);
                 Ok(None)
             }
             ChannelMsg::ExitStatus { exit_status } => {
@@ -203,14 +202,20 @@ impl Intake {
     }
 
     /// Standard error comes on its own way, often just behind the end of the reply: where the script
-    /// failed it is worth a moment.
+    /// failed, a whole line of it is worth a moment.
     async fn wait_for_stderr(&mut self, channel: &mut SessionChannel) {
-        if let Ok(Some(message @ ChannelMsg::ExtendedData { .. })) =
-            timeout(STDERR_PATIENCE, channel.next()).await
-        {
-            // Standard error neither ends a reply nor breaks one.
-            drop(self.take(message));
+        let until = Instant::now() + STDERR_PATIENCE;
+        while !self.stderr.ends_with(b"\n") {
+            match timeout_at(until, channel.next()).await {
+                Ok(Some(ChannelMsg::ExtendedData { data, .. })) => self.keep_stderr(&data),
+                _ => return,
+            }
         }
+    }
+
+    fn keep_stderr(&mut self, data: &[u8]) {
+        let room = MAX_STDERR_BYTES.saturating_sub(self.stderr.len());
+        self.stderr.extend(data.iter().take(room));
     }
 
     fn not_ours(&mut self, stdout: Vec<u8>) -> Fault {

@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use cliffwatch_model::ErrorKind;
 use cliffwatch_transport::ssh::{BreakerOf, HostKeyPolicy, JumpTarget, Script, SshHub, SshTarget};
+use tokio::time::sleep;
 
-use crate::sshd::{HELLO, Sshd, key_file, keygen, login, soon, sshd};
+use crate::sshd::{HELLO, Sshd, key_file, keygen, login, soon, sshd, within};
 
 const CLIENT: Script = Script::new("client", "echo \"$SSH_CONNECTION\"");
 
@@ -77,6 +79,28 @@ async fn a_failure_of_the_jump_host_names_it_and_is_no_fault_of_the_device() {
     assert!(
         hub.open_breakers().iter().all(|open| open.of == BreakerOf::Device("jump host bastion-1".into()))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hung_jump_host_is_named_and_the_device_is_not_blamed() {
+    let (jump, device) = (sshd!(), sshd!());
+    let hub = SshHub::new();
+    hub.session(through(&device, &jump, "first")).ask(&HELLO, soon()).await.unwrap();
+    let session = hub.session(through(&device, &jump, "nat-gw-1"));
+    session.ask(&HELLO, soon()).await.unwrap();
+    // New tunnels hang, and so does a new login: the listener is stopped too.
+    let hung = jump.sessions();
+    for pid in hung.iter().copied().chain([jump.pid()]) {
+        crate::sshd::signal("STOP", pid);
+    }
+    let error = hub.session(through(&device, &jump, "nat-gw-2")).ask(&HELLO, within(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().starts_with("jump host bastion-1: no answer"), "{error}");
+    for pid in hung.iter().copied().chain([jump.pid()]) {
+        crate::sshd::signal("CONT", pid);
+    }
+    sleep(Duration::from_secs(2)).await;
+    session.ask(&HELLO, soon()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,6 +197,10 @@ impl Sshd {
             .collect()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops accepting; connections go on.
     pub(crate) fn stop_listening(&mut self) {
         self.child.kill().ok();
