@@ -9,6 +9,8 @@ use crate::stats::Stats;
 
 /// What the backlog may hold while the store is away: about an hour of 1,000 devices at ten seconds.
 pub const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What is left after the oldest were dropped: dropping many at once keeps a push cheap.
+const BACKLOG_BYTES_KEPT: usize = BACKLOG_BYTES_MAX / 8 * 7;
 /// Observations in one batch: the design's bound.
 const BATCH_OBSERVATIONS_MAX: usize = 10_000;
 /// Bytes in one batch: the design's bound.
@@ -106,10 +108,13 @@ impl Backlog {
 }
 
 impl Queue {
-    /// Drops the oldest observations until the rest fits, and tells how many.
+    /// Drops the oldest observations of a queue that is over its limit, and tells how many.
     fn shed(&mut self) -> u64 {
+        if self.bytes <= BACKLOG_BYTES_MAX {
+            return 0;
+        }
         let mut dropped = 0;
-        let mut excess = self.bytes.saturating_sub(BACKLOG_BYTES_MAX);
+        let mut excess = self.bytes - BACKLOG_BYTES_KEPT;
         for entry in &mut self.entries {
             if excess == 0 {
                 break;

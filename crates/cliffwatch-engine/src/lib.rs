@@ -29,3 +29,6 @@ pub use handle::{Handle, ReloadError};
 pub use scheduler::Changes;
 pub use service::{Options, Plan, Service, StartError, StoreOpener};
 pub use stats::Stats;
+
+#[cfg(test)]
+mod tests;

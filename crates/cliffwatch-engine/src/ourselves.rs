@@ -11,8 +11,8 @@ use cliffwatch_model::{
 };
 use cliffwatch_rules::figures as figure;
 use cliffwatch_source::{
-    Access, Clock, DecodeError, OpenError, Opened, PollContext, Problem, SessionSource, Settings,
-    SourceFactory, SshOptions, Target,
+    Access, DecodeError, OpenError, Opened, PollContext, Problem, SessionSource, Settings, SourceFactory,
+    SshOptions, Target,
 };
 
 use crate::clock::SystemClock;
