@@ -1,1 +1,19 @@
-//! Linux conntrack over SSH, nothing installed on the host.
+//! Linux conntrack over a held SSH session, with nothing installed on the host and no right that every
+//! login does not have.
+//!
+//! What is asked is in [`fetch`], how it is understood in [`parse`]; both ways to a host, SSH and the
+//! machine's own files, lead through the same parser. The README beside this crate says what is read,
+//! what it costs and what cannot be known.
+
+mod config;
+mod factory;
+mod fetch;
+mod local;
+mod login;
+mod parse;
+mod paths;
+mod source;
+
+pub use config::{ConntrackStats, LinuxSettings};
+pub use factory::LinuxFactory;
+pub use parse::Decoder;

@@ -1,0 +1,229 @@
+//! What is asked of a device, and when.
+
+use std::time::Duration;
+
+use cliffwatch_source::{Access, AccessWhen};
+use cliffwatch_transport::ssh::Script;
+use tokio::time::Instant;
+
+use crate::config::{ConntrackStats, SUDO_RULE};
+
+/// How often the minute's part is read: what it holds moves slowly, and reading it costs two processes.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Lines of one file that are shown. It bounds `/proc/net/dev` on a host with thousands of interfaces:
+/// the three files that grow with the host stay together below the transport's 1 MiB.
+pub(crate) const LINES_MAX: usize = 2_048;
+
+/// Where this kernel keeps the table: `n` and `s`.
+macro_rules! places {
+    () => {
+        r#"n=/proc/sys/net/netfilter/nf s=/proc/net/stat/nf_conntrack
+[ -e ${n}_conntrack_max ] || [ ! -e /proc/sys/net/ipv4/netfilter/ip_conntrack_max ] || n=/proc/sys/net/ipv4/netfilter/ip
+[ -e $s ] || [ ! -e /proc/net/stat/ip_conntrack ] || s=/proc/net/stat/ip_conntrack
+set --
+"#
+    };
+}
+
+/// Why `f` is not shown.
+macro_rules! not_shown {
+    () => {
+        r#"elif [ -e $f ]; then echo "==> $f <== denied"; else echo "==> $f <== missing"; fi
+"#
+    };
+}
+
+/// Each poll: builtins only, wherever that is possible and cheaper.
+///
+/// dash and busybox read a file byte by byte. A number under `/proc/sys` gives its first digit to such a
+/// reader and then ends (`proc_dointvec` answers only at offset 0), so that `read` must have seen the end
+/// of the line to be believed. Where it has not, the count comes from the statistics and the limit waits
+/// for the minute; without statistics, or with so many CPUs that bytes cost more than a process, `head`
+/// reads all.
+macro_rules! fast {
+    ($more:literal) => {
+        concat!(
+            places!(),
+            r#"for f in /proc/sys/kernel/random/boot_id ${n}_conntrack_count ${n}_conntrack_max; do
+if [ -r $f ]; then if read -r l <$f; then echo "==> $f <=="; echo "$l"; else set -- "$@" $f; fi
+"#,
+            not_shown!(),
+            r#"done
+c=; [ ! -r /sys/devices/system/cpu/possible ] || read -r c </sys/devices/system/cpu/possible
+f=$s
+if [ -r $f ]; then case ${c##*-} in
+?|1[0-5]|'') echo "==> $f <=="; while read -r l; do echo "$l"; done <$f
+for f; do echo "==> $f <== later"; done; set -- ;;
+*) set -- "$@" $f ;;
+esac
+"#,
+            not_shown!(),
+            r#"[ $# = 0 ] || head -n 2048 /proc/sys/kernel/random/boot_id "$@"
+"#,
+            $more,
+            r#"echo "==> end <==""#
+        )
+    };
+}
+
+/// Each minute: everything, by one `head` and one `date`.
+macro_rules! all {
+    ($more:literal) => {
+        concat!(
+            places!(),
+            r#"for f in /proc/sys/kernel/random/boot_id ${n}_conntrack_count ${n}_conntrack_max $s \
+${n}_conntrack_buckets ${n}_conntrack_expect_max ${n}_conntrack_acct ${n}_conntrack_tcp_loose ${n}_conntrack_tcp_be_liberal \
+/proc/sys/kernel/osrelease /proc/uptime /proc/meminfo /proc/net/softnet_stat /proc/net/dev /proc/net/snmp \
+/proc/net/sockstat /proc/net/sockstat6; do
+if [ -r $f ]; then set -- "$@" $f
+"#,
+            not_shown!(),
+            r#"done
+if [ -e ${n}_conntrack_max ]; then for f in ${n}_conntrack_*timeout*; do [ ! -r $f ] || set -- "$@" $f; done; fi
+if read -r l </proc/stat; then echo "==> /proc/stat <=="; echo "$l"; fi
+echo "==> date +%s <=="; date +%s
+head -n 2048 "$@"
+"#,
+            $more,
+            r#"echo "==> end <==""#
+        )
+    };
+}
+
+/// One line of script behind the others, where the kernel shows no statistics.
+const COMMAND: &str = "/usr/sbin/conntrack -S";
+const SUDO: &str = "sudo -n /usr/sbin/conntrack -S";
+
+static FAST: Script = Script::new("linux_fast", fast!(""));
+static ALL: Script = Script::new("linux_all", all!(""));
+static FAST_COMMAND: Script = Script::new(
+    "linux_fast_command",
+    fast!("[ -r $s ] || { echo \"==> conntrack -S <==\"; /usr/sbin/conntrack -S 2>&1; }\n"),
+);
+static ALL_COMMAND: Script = Script::new(
+    "linux_all_command",
+    all!("[ -r $s ] || { echo \"==> conntrack -S <==\"; /usr/sbin/conntrack -S 2>&1; }\n"),
+);
+static FAST_SUDO: Script = Script::new(
+    "linux_fast_sudo",
+    fast!("[ -r $s ] || { echo \"==> conntrack -S <==\"; sudo -n /usr/sbin/conntrack -S 2>&1; }\n"),
+);
+static ALL_SUDO: Script = Script::new(
+    "linux_all_sudo",
+    all!("[ -r $s ] || { echo \"==> conntrack -S <==\"; sudo -n /usr/sbin/conntrack -S 2>&1; }\n"),
+);
+
+/// How much a poll asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The table.
+    Fast,
+    /// The table, its settings and the device's load.
+    All,
+}
+
+/// The script that asks for it.
+pub(crate) fn script(part: Part, stats: ConntrackStats) -> &'static Script {
+    match (part, stats) {
+        (Part::Fast, ConntrackStats::Procfs) => &FAST,
+        (Part::Fast, ConntrackStats::Command) => &FAST_COMMAND,
+        (Part::Fast, ConntrackStats::Sudo) => &FAST_SUDO,
+        (Part::All, ConntrackStats::Procfs) => &ALL,
+        (Part::All, ConntrackStats::Command) => &ALL_COMMAND,
+        (Part::All, ConntrackStats::Sudo) => &ALL_SUDO,
+    }
+}
+
+/// Keeps the minute.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    all_at: Option<Instant>,
+}
+
+impl Pace {
+    /// What is due now.
+    pub(crate) fn due(&self, now: Instant) -> Part {
+        match self.all_at {
+            Some(at) if now < at + MINUTE => Part::Fast,
+            _ => Part::All,
+        }
+    }
+
+    /// Notes what was read.
+    pub(crate) fn done(&mut self, part: Part, asked: Instant) {
+        if part == Part::All {
+            self.all_at = Some(asked);
+        }
+    }
+}
+
+/// Everything that can ever be sent, or read with `address: local`.
+pub(crate) fn access() -> Vec<Access> {
+    let entry = |action: &str, right: String, when| Access { action: action.to_owned(), right, when };
+    let files = "none: every file is readable for everybody, unless something hides it".to_owned();
+    vec![
+        entry(
+            "exec sh",
+            "a login with a POSIX shell, or a forced command instead".to_owned(),
+            AccessWhen::Session,
+        ),
+        entry(FAST.text(), files.clone(), AccessWhen::Poll),
+        entry(ALL.text(), files, AccessWhen::Minute),
+        entry(COMMAND, "CAP_NET_ADMIN; only with `conntrack_stats: command`".to_owned(), AccessWhen::Poll),
+        entry(
+            SUDO,
+            format!("sudoers: LOGIN {SUDO_RULE}; only with `conntrack_stats: sudo`"),
+            AccessWhen::Poll,
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths;
+
+    const SCRIPTS: [&Script; 6] = [&FAST, &ALL, &FAST_COMMAND, &ALL_COMMAND, &FAST_SUDO, &ALL_SUDO];
+
+    #[test]
+    fn scripts_ask_for_what_the_parser_knows() {
+        for name in
+            paths::SLOW.into_iter().chain([paths::DATE, paths::STAT[0], paths::STAT[1], paths::BOOT_ID])
+        {
+            assert!(ALL.text().contains(name), "{name}");
+        }
+        for script in SCRIPTS {
+            assert!(script.text().contains(&format!("head -n {LINES_MAX} ")), "{}", script.name());
+            assert!(script.text().ends_with("echo \"==> end <==\""), "{}", script.name());
+        }
+    }
+
+    #[test]
+    fn the_list_for_change_control_names_every_command() {
+        let listed: Vec<String> = access().into_iter().map(|access| access.action).collect();
+        for script in SCRIPTS {
+            let is_known = |line: &&str| {
+                listed.iter().any(|action| action.lines().any(|known| known == *line))
+                    || [COMMAND, SUDO].iter().any(|command| line.contains(&format!("; {command} 2>&1; }}")))
+            };
+            let unknown: Vec<&str> = script.text().lines().filter(|line| !is_known(line)).collect();
+            assert!(unknown.is_empty(), "{unknown:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_poll_asks_for_all_and_then_one_a_minute() {
+        let mut pace = Pace::default();
+        let mut asked = Vec::new();
+        for _ in 0..13 {
+            let now = Instant::now();
+            let part = pace.due(now);
+            pace.done(part, now);
+            asked.push(part);
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        let all: Vec<usize> = (0..13).filter(|n| asked[*n] == Part::All).collect();
+        assert_eq!(all, [0, 6, 12]);
+    }
+}

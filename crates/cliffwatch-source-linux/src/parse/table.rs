@@ -1,0 +1,198 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cliffwatch_model::{
+    Capacity, CapacityReason, Counter, CounterName, ErrorKind, Fault, FaultKind, GroupName, Role, Sample,
+    SourceError, TableKey, TableState, Timestamp, Unit,
+};
+
+use super::cpu_table::CpuTable;
+use super::number::{Lookup, whole};
+use super::{KernelVersion, Sections};
+use crate::config::{ConntrackStats, SUDO_RULE};
+use crate::paths;
+
+/// What a reply says about the conntrack table of the login's own network namespace.
+pub(super) struct TableReply {
+    count: Lookup<u64>,
+    max: Lookup<u64>,
+    stats: Lookup<CpuTable>,
+    stats_from: ConntrackStats,
+}
+
+/// The table, and what could not be read of it.
+pub(super) struct TableReading {
+    pub(super) sample: Sample,
+    /// Whether the table's presence or absence is certain.
+    pub(super) complete: bool,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl TableReply {
+    pub(super) fn new(sections: &Sections, stats_from: ConntrackStats) -> Self {
+        let file = Lookup::of(sections.first_of(&paths::STAT), CpuTable::procfs);
+        let (stats, stats_from) = match (sections.get(paths::STATS_COMMAND), file) {
+            // The command is only run where there is no file to read.
+            (Some(printed), _) => (Lookup::of(Some(printed), CpuTable::command), stats_from),
+            (None, file) => (file, ConntrackStats::Procfs),
+        };
+        Self {
+            count: Lookup::of(sections.first_of(&paths::COUNT), whole),
+            max: Lookup::of(sections.first_of(&paths::MAX), whole),
+            stats,
+            stats_from,
+        }
+    }
+
+    /// # Errors
+    /// When the reply holds nothing that can be understood about the table.
+    pub(super) fn read(
+        &self,
+        table: &Arc<TableKey>,
+        login: &str,
+        kernel: Option<KernelVersion>,
+        observed_at: Timestamp,
+    ) -> Result<TableReading, SourceError> {
+        // The statistics' own `entries` is the same counter of the kernel.
+        let used = self.count.value().copied().or_else(|| self.stats.value()?.entries());
+        let counters = self.stats.value().map(|stats| stats.counters(kernel)).unwrap_or_default();
+        let state = self.state(used, &counters);
+        let capacity = self.capacity(state);
+        if used.is_none() && capacity.is_err() && counters.is_empty() && state == TableState::Unknown {
+            self.ensure_intelligible()?;
+        }
+        let faults = self.faults(used, state, login);
+        let sample = Sample {
+            table: Arc::clone(table),
+            unit: Unit::Entries,
+            group: group(),
+            state,
+            role: Role::Whole,
+            epoch: None,
+            observed_at,
+            used,
+            sheds_at: capacity.ok().map(|capacity| sheds_at(capacity.limit.get())),
+            capacity,
+            setup_rate: None,
+            teardown_rate: None,
+            counters,
+        };
+        let complete = used.is_some() || state == TableState::NotTracking;
+        Ok(TableReading { sample, complete, faults })
+    }
+
+    /// Whether anything feeds the table.
+    ///
+    /// Without the module neither sysctls nor statistics exist. With it, the kernel tracks in a namespace
+    /// only where a rule needs it, and does not tell: a count of 0 under counters that never moved proves
+    /// neither an idle gateway nor that nothing is tracked.
+    fn state(&self, used: Option<u64>, counters: &BTreeMap<CounterName, Counter>) -> TableState {
+        match used {
+            Some(0) if counters.values().all(|counter| counter.value() == 0) => TableState::Unknown,
+            Some(_) => TableState::Tracking,
+            None if (&self.count, &self.max) == (&Lookup::Missing, &Lookup::Missing) => {
+                TableState::NotTracking
+            }
+            None => TableState::Unknown,
+        }
+    }
+
+    fn capacity(&self, state: TableState) -> Result<Capacity, CapacityReason> {
+        match self.max {
+            // `nf_conntrack_max` 0 means no limit up to 6.18; later kernels do not take a 0.
+            Lookup::Value(max) => Capacity::reported(max).ok_or(CapacityReason::Unlimited),
+            Lookup::Later => Err(CapacityReason::NotRead),
+            Lookup::Denied => Err(CapacityReason::Denied),
+            Lookup::Missing if state != TableState::NotTracking => Err(CapacityReason::Unsupported),
+            Lookup::Missing | Lookup::NotShown | Lookup::Bad(_) => Err(CapacityReason::NotTold),
+        }
+    }
+
+    fn ensure_intelligible(&self) -> Result<(), SourceError> {
+        let why = match (&self.count, &self.max, &self.stats) {
+            (Lookup::NotShown, Lookup::NotShown, Lookup::NotShown) => {
+                "the reply does not speak of conntrack".to_owned()
+            }
+            (Lookup::Bad(why), ..) => format!("{}: {why}", paths::COUNT[0]),
+            (_, Lookup::Bad(why), _) => format!("{}: {why}", paths::MAX[0]),
+            _ => return Ok(()),
+        };
+        Err(SourceError::new(ErrorKind::Parse, why))
+    }
+
+    fn faults(&self, used: Option<u64>, state: TableState, login: &str) -> Vec<Fault> {
+        let tracked = state != TableState::NotTracking;
+        let mut faults = Vec::new();
+        if used.is_none() || matches!(self.count, Lookup::Bad(_)) {
+            faults.extend(self.count.fault("conntrack count", paths::COUNT[0]));
+        }
+        faults.extend(self.max.fault("conntrack limit", paths::MAX[0]));
+        if tracked && self.max == Lookup::NotShown {
+            faults.push(no_section("conntrack limit", paths::MAX[0]));
+        }
+        if tracked {
+            faults.extend(self.stats_fault(login));
+        }
+        faults
+    }
+
+    /// Why there are no counters, and the right that would bring them.
+    fn stats_fault(&self, login: &str) -> Option<Fault> {
+        let (kind, message) = match (&self.stats, self.stats_from) {
+            (Lookup::Value(_) | Lookup::Later, _) => return None,
+            (Lookup::Bad(why), ConntrackStats::Procfs) => {
+                (FaultKind::Parse, format!("{}: {why}", paths::STAT[0]))
+            }
+            (Lookup::Bad(why), _) => (complaint(why), format!("{}: {why}", paths::STATS_COMMAND)),
+            (Lookup::Denied, _) => (FaultKind::Denied, format!("the login may not read {}", paths::STAT[0])),
+            (Lookup::NotShown, _) => return Some(no_section("conntrack counters", paths::STAT[0])),
+            (Lookup::Missing, _) => (
+                FaultKind::Unsupported,
+                format!("this kernel has no {} (CONFIG_NF_CONNTRACK_PROCFS is off)", paths::STAT[0]),
+            ),
+        };
+        let fault = Fault::new("conntrack counters", kind, message);
+        Some(if kind == FaultKind::Parse { fault } else { fault.with_hint(sudo_hint(login)) })
+    }
+}
+
+/// Only a command that is not ours leaves one out.
+fn no_section(what: &str, file: &str) -> Fault {
+    Fault::new(what, FaultKind::Unsupported, format!("the reply has no section {file}"))
+        .with_hint("a forced command must print the sections that the README describes")
+}
+
+fn sudo_hint(login: &str) -> String {
+    format!("allow exactly `{login} {SUDO_RULE}` in sudoers and set `settings: {{ conntrack_stats: sudo }}`")
+}
+
+/// What a command that printed no statistics complains about.
+fn complaint(text: &str) -> FaultKind {
+    let text = text.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&[
+        "password is required",
+        "not allowed",
+        "not in the sudoers",
+        "not permitted",
+        "permission denied",
+    ]) {
+        FaultKind::Denied
+    } else if says(&["not found", "no such file"]) {
+        FaultKind::Unsupported
+    } else {
+        FaultKind::Parse
+    }
+}
+
+/// From here on, once an allocation has failed, the kernel's background sweep evicts what is not assured:
+/// `nf_conntrack_max95` in net/netfilter/nf_conntrack_core.c, in its integer arithmetic.
+fn sheds_at(max: u64) -> u64 {
+    max / 100 * 95
+}
+
+/// All tables of one reply.
+pub(super) fn group() -> GroupName {
+    #[expect(clippy::expect_used, reason = "the constant is a valid name")]
+    GroupName::new("conntrack").expect("a plain word is a group name")
+}

@@ -1,0 +1,165 @@
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cliffwatch_model::{ErrorKind, Reading, SourceError};
+use cliffwatch_source::{PollContext, SessionSource};
+use cliffwatch_transport::ssh::{Mode, Reply, Script, SshError, SshHub, SshSession, SshTarget};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::ConntrackStats;
+use crate::fetch::{Pace, Part, script};
+use crate::local::Local;
+use crate::login::Plan;
+use crate::parse::Decoder;
+
+/// How often a secret that the device rejects is looked up again: it may be a program that asks a vault.
+const SECRET_PAUSE: Duration = Duration::from_secs(30);
+
+/// One Linux host.
+#[derive(Debug)]
+pub(crate) struct LinuxSource {
+    way: Way,
+    stats: ConntrackStats,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Way {
+    Local(Local),
+    Ssh(Box<Held>),
+}
+
+#[derive(Debug)]
+struct State {
+    pace: Pace,
+    decoder: Decoder,
+}
+
+impl LinuxSource {
+    pub(crate) fn new(way: Way, stats: ConntrackStats, decoder: Decoder) -> Self {
+        Self { way, stats, state: Mutex::new(State { pace: Pace::default(), decoder }) }
+    }
+}
+
+#[async_trait]
+impl SessionSource for LinuxSource {
+    async fn poll(&self, cx: &PollContext<'_>) -> Result<Reading, SourceError> {
+        let asked = Instant::now();
+        let deadline = asked + cx.deadline;
+        let mut state = self.state.lock().await;
+        let part = if state.decoder.wants_all() { Part::All } else { state.pace.due(asked) };
+        let reading = match &self.way {
+            Way::Local(local) => {
+                let sections = timeout_at(deadline, local.read(part)).await.map_err(|_| {
+                    SourceError::new(ErrorKind::Timeout, "this machine's own files were not read in time")
+                })?;
+                state.decoder.read(&sections, cx.clock.now(), None)
+            }
+            Way::Ssh(held) => {
+                let reply = held.ask(script(part, self.stats), deadline).await?;
+                state.decoder.decode(&reply.stdout, cx.clock.now(), Some(reply.round_trip))
+            }
+        }?;
+        state.pace.done(part, asked);
+        Ok(reading)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        match &self.way {
+            Way::Local(_) => Vec::new(),
+            Way::Ssh(held) => held.warnings(),
+        }
+    }
+
+    async fn close(&self) {
+        if let Way::Ssh(held) = &self.way {
+            held.session().close().await;
+        }
+    }
+}
+
+/// The held session, and what is needed to make it anew with a changed secret.
+#[derive(Debug)]
+pub(crate) struct Held {
+    hub: Arc<SshHub>,
+    plan: Plan,
+    current: std::sync::Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    session: Arc<SshSession>,
+    target: SshTarget,
+    looked_at: Option<Instant>,
+}
+
+impl Held {
+    pub(crate) fn new(hub: Arc<SshHub>, plan: Plan, target: SshTarget) -> Self {
+        let session = Arc::new(hub.session(target.clone()));
+        Self { hub, plan, current: Current { session, target, looked_at: None }.into() }
+    }
+
+    async fn ask(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
+        let answer = self.session().ask(script, deadline).await;
+        let rejected = |error: &SshError| matches!(error.kind(), ErrorKind::Auth | ErrorKind::Breaker);
+        match &answer {
+            Err(error) if rejected(error) && self.renew(deadline).await => {
+                self.session().ask(script, deadline).await
+            }
+            _ => answer,
+        }
+    }
+
+    /// Makes a new session where the secret has changed since the last one. The hub knows the rejected
+    /// one's breaker, and lets one device try the new one first.
+    async fn renew(&self, deadline: Instant) -> bool {
+        let now = Instant::now();
+        {
+            let mut current = self.current();
+            if current.looked_at.is_some_and(|at| now < at + SECRET_PAUSE) {
+                return false;
+            }
+            current.looked_at = Some(now);
+        }
+        let plan = self.plan.clone();
+        // A file on a network share, or a program, may take its time.
+        let read = tokio::task::spawn_blocking(move || plan.target());
+        let target = match timeout_at(deadline, read).await {
+            Ok(Ok(Ok(target))) => target,
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(%error, "A rejected secret could not be read again.");
+                return false;
+            }
+            _ => return false,
+        };
+        let mut current = self.current();
+        let same = |old: &SshTarget| old.login == target.login && old.jump == target.jump;
+        if same(&current.target) {
+            return false;
+        }
+        current.session = Arc::new(self.hub.session(target.clone()));
+        current.target = target;
+        true
+    }
+
+    fn session(&self) -> Arc<SshSession> {
+        Arc::clone(&self.current().session)
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let status = self.session().status();
+        let fallback = match status.mode {
+            Some(Mode::Exec) => Some(
+                "the login keeps no shell open: each poll starts a process on the device; give it a POSIX shell",
+            ),
+            Some(Mode::ShellLoop | Mode::ForcedCommand) | None => None,
+        };
+        status.warnings.into_iter().chain(fallback).map(str::to_owned).collect()
+    }
+}

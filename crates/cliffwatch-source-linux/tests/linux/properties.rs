@@ -1,0 +1,111 @@
+//! What holds for every reply.
+
+use cliffwatch_model::{CounterName, CounterReading, Reading, SourceError, Timestamp};
+use cliffwatch_source::SourceFactory as _;
+use cliffwatch_source::testkit::plain_target;
+use cliffwatch_source_linux::{Decoder, LinuxFactory};
+use cliffwatch_transport::ssh::SshHub;
+use proptest::prelude::*;
+
+const SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack";
+
+fn decode(replies: &[Vec<u8>]) -> Vec<Result<Reading, SourceError>> {
+    let factory = LinuxFactory::new(SshHub::new());
+    let mut decoder = Decoder::new(&plain_target("device", &factory.platform(), None)).unwrap();
+    let at = Timestamp::from_secs(1_700_000_000);
+    replies.iter().map(|reply| decoder.decode(reply, at, None)).collect()
+}
+
+/// Text that is close enough to a reply to get far into the parser.
+fn reply_like() -> impl Strategy<Value = Vec<u8>> {
+    let name = prop::sample::select(vec![
+        "/proc/sys/kernel/random/boot_id",
+        "/proc/sys/net/netfilter/nf_conntrack_count",
+        "/proc/sys/net/netfilter/nf_conntrack_max",
+        "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established",
+        "/proc/net/stat/nf_conntrack",
+        "conntrack -S",
+        "/proc/sys/kernel/osrelease",
+        "/proc/uptime",
+        "/proc/stat",
+        "/proc/meminfo",
+        "/proc/net/softnet_stat",
+        "/proc/net/dev",
+        "/proc/net/snmp",
+        "/proc/net/sockstat",
+        "date +%s",
+    ]);
+    let body = prop_oneof![
+        "[0-9]{0,22}",
+        "[0-9a-f-]{36}",
+        "entries drop early_drop\n([0-9a-f]{1,17} ?){0,9}\n([0-9a-f]{8} ){3}",
+        "(cpu=[0-9] (drop|found|entries)=[0-9]{0,21}\n){0,3}",
+        "cpu  ([0-9]{1,20} ){0,10}",
+        "MemTotal: [0-9]{0,21} kB\nMemAvailable: [0-9]{0,21} kB",
+        "([0-9a-f]{8} ){0,4}\n",
+        "[0-9]{1,20}(\\.[0-9]{0,20})? 1",
+        "a\nb\n eth0: ([0-9]{1,20} ){0,16}\n",
+        "TCP: (inuse|tw|mem) [0-9]{0,21}",
+        any::<String>(),
+    ];
+    let state = prop::sample::select(vec!["", " missing", " denied", " later"]);
+    prop::collection::vec((name, body, state), 0..16).prop_map(|sections| {
+        let shown = |(name, body, state): &(&str, String, &str)| format!("==> {name} <=={state}\n{body}\n");
+        let text: String = sections.iter().map(shown).collect();
+        format!("{text}==> end <==\n").into_bytes()
+    })
+}
+
+/// What no reading may hold, whatever it was made of.
+fn check(reading: &Reading) {
+    assert!(reading.load.figures.values().all(|figure| figure.is_finite() && *figure >= 0.0), "{reading:?}");
+    for name in ["cpu_percent", "softirq_percent", "memory_percent"] {
+        assert!(reading.load.figures.get(name).is_none_or(|share| *share <= 100.0), "{reading:?}");
+    }
+    assert!(reading.load.clock_skew_seconds.is_none_or(f64::is_finite));
+    for sample in &reading.samples {
+        assert!(sample.setup_rate.is_none() && sample.counters.keys().all(|name| name.as_str() != "new"));
+        assert_eq!(sample.sheds_at, sample.capacity.ok().map(|capacity| capacity.limit.get() / 100 * 95));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_panic(replies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..4)) {
+        decode(&replies).iter().flatten().for_each(check);
+    }
+
+    #[test]
+    fn nothing_that_looks_like_a_reply_panics(replies in prop::collection::vec(reply_like(), 1..4)) {
+        decode(&replies).iter().flatten().for_each(check);
+    }
+
+    #[test]
+    fn numbers_survive(
+        count in 1..=u64::from(u32::MAX),
+        max in 1..=u64::from(u32::MAX),
+        rows in prop::collection::vec([any::<u32>(), any::<u32>(), any::<u32>()], 1..130),
+        blanks in 1..3_usize,
+    ) {
+        let gap = " ".repeat(blanks);
+        let lines: String = rows
+            .iter()
+            .map(|[a, b, c]| format!("{count:08x}{gap}{a:08x} {b:08x}{gap}{c:08x} \n"))
+            .collect();
+        let reply = format!(
+            "==> {SYSCTL}_count <==\n{count}\n\n==> {SYSCTL}_max <==\n{max}\n\n\
+             ==> /proc/net/stat/nf_conntrack <==\nentries{gap}drop early_drop{gap}chainlength \n{lines}==> end <==\n"
+        );
+        let readings = decode(&[reply.into_bytes()]);
+        let sample = &readings[0].as_ref().unwrap().samples[0];
+        prop_assert_eq!(sample.used, Some(count));
+        prop_assert_eq!(sample.capacity.unwrap().limit.get(), max);
+        for (column, name) in ["drop", "early_drop", "chaintoolong"].into_iter().enumerate() {
+            let CounterReading::Cumulative { parts, .. } = &sample.counters[&CounterName::new(name).unwrap()].reading
+            else { panic!() };
+            prop_assert_eq!(parts, &rows.iter().map(|row| u64::from(row[column])).collect::<Vec<_>>());
+        }
+    }
+}
