@@ -5,8 +5,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use cliffwatch_tests::{
-    ConntrackLock, Daemon, FakeClock, Http, Kind, Netns, Plan, Postgres, Rules, Sshd, command, eventually,
-    needs, run,
+    ConntrackLock, Daemon, FakeClock, Http, Kind, Netns, Plan, Postgres, Rules, Scene, Sshd, Staged, command,
+    eventually, needs, run,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -146,6 +146,19 @@ fn a_local_sshd_hangs_and_recovers() {
     assert!(login(&sshd, &sshd.key(), "true").status.success());
     sshd.revoke_key();
     assert!(!login(&sshd, &sshd.key(), "true").status.success());
+}
+
+#[test]
+fn a_staged_device_shows_what_it_is_told_to() {
+    if !needs(&[Sshd::NEEDS]) {
+        return;
+    }
+    let staged = Staged::start();
+    for scene in [Scene::default(), Scene { used: 950, drop: 7, early_drop: 0 }] {
+        staged.show(scene);
+        let said = login(staged.sshd(), &staged.sshd().key(), "id -u");
+        assert_eq!(String::from_utf8_lossy(&said.stdout), scene.to_reply());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::daemon::{Daemon, Signal};
 use crate::eventually::eventually;
 use crate::fake_clock::FakeClock;
+use crate::history::History;
 use crate::http::Http;
 
 /// The slowest start: an empty Postgres to migrate on a loaded machine.
@@ -23,6 +24,8 @@ pub struct Setup {
     pub inventory: String,
     /// `cliffwatch.yaml`; empty for none.
     pub config: String,
+    /// `rules.yaml`, which the configuration then names; empty for the built-in rules alone.
+    pub rules: String,
     /// `--store`; where not given, SQLite in the service's folder.
     pub store: Option<String>,
     /// More arguments for `serve`.
@@ -56,9 +59,8 @@ impl Service {
         drop(any);
         let clock = setup.fake_clock.then(|| FakeClock::new(folder.path()));
         let mut service = Self { setup, folder, address, clock, process: None };
-        service.set_inventory(&service.setup.inventory.clone());
-        fs::write(service.folder.path().join("cliffwatch.yaml"), &service.setup.config)
-            .expect("a configuration");
+        service.set_inventory(&service.setup.inventory);
+        service.set_config(&service.setup.config);
         service.launch();
         service
     }
@@ -142,8 +144,40 @@ impl Service {
     }
 
     /// Writes another inventory; it counts from the next reload or start.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be written.
     pub fn set_inventory(&self, yaml: &str) {
         fs::write(self.folder.path().join("inventory.yaml"), yaml).expect("an inventory");
+    }
+
+    fn set_config(&self, yaml: &str) {
+        let rules = if self.setup.rules.is_empty() { "" } else { "rules: [rules.yaml]\n" };
+        fs::write(self.folder.path().join("rules.yaml"), &self.setup.rules).expect("rules");
+        fs::write(self.folder.path().join("cliffwatch.yaml"), format!("{rules}{yaml}"))
+            .expect("a configuration");
+    }
+
+    /// Runs another command of the binary in the service's folder, with the same configuration and store.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn ask(&self, subcommand: &str, args: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.current_dir(self.folder.path()).arg(subcommand).args(["-c", "cliffwatch.yaml"]);
+        command.args(["--inventory", "inventory.yaml", "--store", self.store()]).args(args);
+        command.output().expect("the binary starts")
+    }
+
+    /// The store, read from outside.
+    pub fn history(&self) -> History {
+        History::new(self.store(), self.folder.path())
+    }
+
+    fn store(&self) -> &str {
+        self.setup.store.as_deref().unwrap_or("sqlite:cliffwatch.db")
     }
 
     /// Its wall clock.
@@ -162,7 +196,7 @@ impl Service {
         command.current_dir(self.folder.path()).stdout(log.try_clone().expect("a log")).stderr(log);
         command.args(["serve", "-c", "cliffwatch.yaml", "--inventory", "inventory.yaml"]);
         command.arg("--listen").arg(self.address.to_string());
-        command.args(["--store", self.setup.store.as_deref().unwrap_or("sqlite:cliffwatch.db")]);
+        command.args(["--store", self.store()]);
         command.args(&self.setup.args).envs(self.setup.env.iter().cloned());
         if let Some(clock) = &self.clock {
             clock.give_to(&mut command);

@@ -1,0 +1,160 @@
+//! A database that dies, hangs and returns while alerts fire.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use cliffwatch_tests::truths::{assert_events_whole, assert_polls_whole, assert_told_once, longest_gap};
+use cliffwatch_tests::{
+    History, Inventory, Postgres, Scene, Service, Setup, Sshd, Staged, eventually, needs,
+};
+
+use crate::RULES;
+
+/// Longer than the deadline of a commit, the pauses between attempts, and what an alert waits for the store.
+const OUTAGE: Duration = Duration::from_secs(15);
+/// An alert waits half a second for a store that hangs. Far below the 5 s after which a commit is given up.
+const RELEASED_WITHIN: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(20);
+const RULE: &str = "utilization-critical";
+const FULL: Scene = Scene { used: 950, drop: 0, early_drop: 0 };
+const CALM: Scene = Scene { used: 100, drop: 0, early_drop: 0 };
+
+#[test]
+fn nothing_is_lost_when_postgres_is_killed_and_then_everything() {
+    if !needs(&[Postgres::NEEDS, Sshd::NEEDS]) {
+        return;
+    }
+    let mut lab = Lab::start();
+    lab.kill_postgres_while_an_alert_fires();
+    lab.kill_both_while_conditions_change();
+    assert!(lab.service.terminate().success(), "{}", lab.service.log());
+}
+
+#[test]
+fn an_alert_does_not_wait_for_a_postgres_that_hangs() {
+    if !needs(&[Postgres::NEEDS, Sshd::NEEDS]) {
+        return;
+    }
+    let mut lab = Lab::start();
+    lab.postgres.stop();
+    lab.devices[0].show(FULL);
+    let alert = lab.service.wait_alert("a", RULE, "firing");
+    let told = lab.service.wait("the alert to be told", || lab.told(&alert.alert_id));
+    lab.service.wait_outcome("b", "partial");
+    lab.postgres.cont();
+    let history = lab.service.history();
+    let at = lab.service.wait("the alert to be stored", || {
+        history.times(&format!("select at from alert_events where id = '{}/1'", alert.alert_id)).pop()
+    });
+    let waited = told.since(at);
+    assert!(waited < RELEASED_WITHIN, "told {waited:?} after the poll that showed it");
+    println!("told {waited:?} after the poll that showed it, with Postgres stopped");
+    lab.assert_whole();
+}
+
+/// Dropped in this order: the watcher, then what it watches.
+struct Lab {
+    service: Service,
+    devices: [Staged; 3],
+    postgres: Postgres,
+}
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+impl Lab {
+    fn start() -> Self {
+        let postgres = Postgres::start();
+        let devices = [(); 3].map(|()| Staged::start());
+        devices.iter().for_each(|device| device.show(CALM));
+        let inventory = NAMES
+            .iter()
+            .zip(&devices)
+            .fold(Inventory::new(), |inventory, (name, device)| inventory.with(name, device.sshd()));
+        let service = Service::start(Setup {
+            inventory: inventory.to_string(),
+            rules: RULES.to_owned(),
+            store: Some(postgres.create_database("cliffwatch")),
+            ..Setup::default()
+        });
+        service.wait_all_polled(&NAMES);
+        Self { service, devices, postgres }
+    }
+
+    fn told(&self, alert_id: &str) -> Option<cliffwatch_model::Timestamp> {
+        let id = format!("{alert_id}/1");
+        self.service.told().into_iter().find(|told| told.id == id).map(|told| told.at)
+    }
+
+    fn kill_postgres_while_an_alert_fires(&mut self) {
+        self.devices[1].show(FULL);
+        self.service.wait_alert("b", RULE, "firing");
+        self.postgres.kill9();
+        self.devices[0].show(FULL);
+        let alert = self.service.wait_alert("a", RULE, "firing");
+        self.service.wait("the alert to be told without a store", || self.told(&alert.alert_id));
+        #[expect(clippy::disallowed_methods, reason = "the outage takes real time")]
+        sleep(OUTAGE);
+        self.postgres.restart();
+        let history = self.service.history();
+        self.service.wait("the alert to be stored", || {
+            let stored = history
+                .texts(&format!("select state from alert_events where alert_id = '{}'", alert.alert_id));
+            (stored == ["firing"]).then_some(())
+        });
+        self.assert_whole();
+    }
+
+    /// `a` goes on, `b` ends while nobody looks, `c` begins when only the journal can take it.
+    fn kill_both_while_conditions_change(&mut self) {
+        self.postgres.kill9();
+        self.devices[2].show(FULL);
+        let c = self.service.wait_alert("c", RULE, "firing");
+        self.service.wait("the third alert to be told", || self.told(&c.alert_id));
+        let before = self.service.alerts();
+        let logins = self.logins();
+        self.service.kill9();
+        self.devices[1].show(CALM);
+        self.service.launch();
+        eventually(SOON, "sessions without a store", || {
+            (self.logins() == logins + NAMES.len()).then_some(())
+        });
+        self.postgres.restart();
+        self.service.wait_ready();
+        self.service.wait_closed("b", RULE);
+        let goes_on: Vec<_> = before.iter().filter(|alert| alert.device != "b").cloned().collect();
+        assert_eq!(self.service.alerts(), goes_on, "the same alerts, under the same ids");
+        let b = before.iter().find(|alert| alert.device == "b").expect("b's alert");
+        let history = self.service.history();
+        self.service.wait("b's end to be stored", || {
+            let query =
+                format!("select state from alert_events where alert_id = '{}' order by seq", b.alert_id);
+            (history.texts(&query) == ["firing", "recovering", "resolved"]).then_some(())
+        });
+        let opened = history.texts(&format!(
+            "select device from alert_events where rule = '{RULE}' and seq = 1 order by device"
+        ));
+        assert_eq!(opened, NAMES, "opened once each");
+        assert_events_whole(&history);
+        assert_told_once(&self.service);
+    }
+
+    fn logins(&self) -> usize {
+        self.devices.iter().map(|device| device.sshd().logins()).sum()
+    }
+
+    /// As long as we live, a poll each second is in the store in the end, and every event.
+    fn assert_whole(&self) {
+        let history: History = self.service.history();
+        for name in NAMES {
+            let ready = || {
+                self.service.metric("cliffwatch_backlog_observations").is_some_and(|waiting| waiting < 5.0)
+            };
+            self.service.wait("the backlog to be written", || ready().then_some(()));
+            assert_polls_whole(&history, name);
+            let gap = longest_gap(&history, name);
+            assert!(gap < Duration::from_secs(4), "a gap of {gap:?} in the polls of {name}");
+        }
+        assert_events_whole(&history);
+        assert_told_once(&self.service);
+    }
+}

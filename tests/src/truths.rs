@@ -1,0 +1,63 @@
+//! What must be true of the stored history of every run, whatever happened in it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::history::History;
+use crate::service::Service;
+
+const NOTHING: &[String] = &[];
+
+/// The device's polls are numbered from the first to the newest, without a gap. Gives how many there are.
+///
+/// # Panics
+///
+/// When that is not so; so do the others.
+pub fn assert_polls_whole(history: &History, device: &str) -> usize {
+    let query = format!("select seq from polls where device = '{device}' order by seq");
+    let seqs = history.numbers(&query);
+    let expected: Vec<i64> = (1..).take(seqs.len()).collect();
+    assert_eq!(seqs, expected, "polls of {device}");
+    seqs.len()
+}
+
+/// The longest time between two polls of the device.
+pub fn longest_gap(history: &History, device: &str) -> Duration {
+    let query = format!("select finished_at from polls where device = '{device}' order by seq");
+    let times = history.times(&query);
+    assert!(times.is_sorted(), "the times of {device} go back: {times:?}");
+    times.windows(2).map(|pair| pair[1].since(pair[0])).max().expect("two polls")
+}
+
+/// Every poll of the device read its table.
+pub fn assert_never_failed(history: &History, device: &str) {
+    let failed = "select error_message from polls where outcome not in ('ok', 'partial')";
+    assert_eq!(history.texts(&format!("{failed} and device = '{device}'")), NOTHING);
+}
+
+/// Every alert is there from its opening on, each transition once; of one rule on one thing at most one is open.
+pub fn assert_events_whole(history: &History) {
+    let mut alerts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for row in history.rows("select alert_id, seq from alert_events order by seq") {
+        let id = row["alert_id"].as_str().expect("an id").to_owned();
+        alerts.entry(id).or_default().push(row["seq"].as_u64().expect("a number"));
+    }
+    for (id, seqs) in alerts {
+        let expected: Vec<u64> = (1..).take(seqs.len()).collect();
+        assert_eq!(seqs, expected, "transitions of {id}");
+    }
+    let doubled = "select fingerprint from alerts where is_open group by fingerprint having count(*) > 1";
+    assert_eq!(history.texts(doubled), NOTHING, "open twice");
+}
+
+/// No event was told twice, and none that the store does not have.
+pub fn assert_told_once(service: &Service) {
+    let mut told: Vec<String> = service.told().into_iter().map(|told| told.id).collect();
+    let count = told.len();
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), count, "told twice: {:?}", service.told());
+    let stored = service.history().texts("select id from alert_events");
+    let lost: Vec<&String> = told.iter().filter(|id| !stored.contains(id)).collect();
+    assert!(lost.is_empty(), "told and not stored: {lost:?}");
+}
