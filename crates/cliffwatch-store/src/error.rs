@@ -71,4 +71,12 @@ impl StoreError {
             _ => None,
         }
     }
+
+    pub(crate) fn permanent(what: String) -> Self {
+        Self::Permanent { what, hint: None }
+    }
+
+    pub(crate) fn unavailable(what: impl Into<String>) -> Self {
+        Self::Unavailable { what: what.into(), hint: None }
+    }
 }

@@ -5,10 +5,25 @@
 //! views of `migrations/`, never the tables behind them.
 
 mod batch;
+mod connections;
+mod convert;
+mod cursor;
+mod engine;
 mod error;
+mod fault;
+mod migrate;
 mod open;
+mod postgres;
+mod read;
+mod records;
+mod retain;
+mod row;
+mod sql_store;
+mod sqlite;
 mod store;
+mod text;
 mod url;
+mod write;
 
 pub use batch::{Batch, Committed, DeviceChange, MemoryChange, RuleStateChange};
 pub use error::StoreError;

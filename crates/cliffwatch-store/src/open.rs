@@ -1,5 +1,8 @@
 use std::sync::Arc;
 
+use crate::postgres::Postgres;
+use crate::sql_store::SqlStore;
+use crate::sqlite::Sqlite;
 use crate::{Store, StoreError, StoreUrl};
 
 /// How to open a store.
@@ -18,6 +21,12 @@ pub struct OpenOptions<'a> {
 /// [`StoreError::Unavailable`] when the database cannot be reached now, [`StoreError::SchemaNewer`] when a
 /// newer Cliffwatch has migrated it, [`StoreError::InUse`] when another process writes to the SQLite file.
 pub async fn open(url: &StoreUrl, options: OpenOptions<'_>) -> Result<Arc<dyn Store>, StoreError> {
-    let _ = (url, options);
-    Err(StoreError::Invalid("not built yet".to_owned()))
+    let read_only = options.read_only;
+    Ok(match url {
+        StoreUrl::Sqlite(path) => Arc::new(SqlStore::new(Sqlite::open(path, read_only).await?, read_only)),
+        StoreUrl::Postgres(url) => {
+            let postgres = Postgres::open(url, options.password, read_only).await?;
+            Arc::new(SqlStore::new(postgres, read_only))
+        }
+    })
 }
