@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::stats::Stats;
 
 /// What the backlog may hold while the store is away: about an hour of 1,000 devices at ten seconds.
-pub const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What is left after the oldest were dropped: dropping many at once keeps a push cheap.
 const BACKLOG_BYTES_KEPT: usize = BACKLOG_BYTES_MAX / 8 * 7;
 /// Observations in one batch: the design's bound.

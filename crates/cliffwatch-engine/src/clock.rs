@@ -1,3 +1,4 @@
+//! Our own clock.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -1,0 +1,74 @@
+use cliffwatch_model::AlertState;
+
+use crate::device::Fleet;
+use crate::{alerts, eventually, opener, polls, start};
+
+#[tokio::test]
+async fn a_restart_goes_on_with_the_same_alert_and_the_next_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::default();
+    let targets = vec![fleet.target("gw", "gw")];
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets.clone()).await;
+    eventually("a first reading", async || (fleet.state("gw").polled >= 2).then_some(())).await;
+    fleet.set("gw", |state| state.dropped = 7);
+    let before = eventually("the alert, held", async || {
+        service.handle().live().open_alerts().pop().filter(|alert| alert.state == AlertState::Recovering)
+    })
+    .await;
+    service.stop().await;
+    assert_eq!(fleet.state("gw").closed, 1, "the session was ended in good order");
+
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets).await;
+    let mut released = service.handle().released();
+    let polled = fleet.state("gw").polled;
+    eventually("new polls", async || (fleet.state("gw").polled >= polled + 5).then_some(())).await;
+    let after = service.handle().live().open_alerts();
+    assert_eq!(after.iter().map(|alert| &alert.id).collect::<Vec<_>>(), [&before.id]);
+    assert!(released.try_recv().is_err(), "nobody is told twice");
+    service.stop().await;
+
+    let store = opener(folder.path())().await.unwrap();
+    let seqs: Vec<u64> = polls(&*store, "gw").await.iter().map(|poll| poll.header.seq).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    let history = store.alert(&before.alert_id).await.unwrap().unwrap();
+    let seqs: Vec<u32> = history.events.iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, [1, 2], "no second opening event");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn drops_while_we_were_down_are_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::default();
+    let targets = vec![fleet.target("gw", "gw")];
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets.clone()).await;
+    eventually("a first reading", async || (fleet.state("gw").polled >= 2).then_some(())).await;
+    service.stop().await;
+    fleet.set("gw", |state| state.dropped = 7);
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets).await;
+    let alert = eventually("the alert", async || service.handle().live().open_alerts().pop()).await;
+    assert_eq!(alert.rule, "refusing");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_left_while_we_were_down_closes_its_alerts() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::default();
+    let targets = vec![fleet.target("gw", "gw"), fleet.target("other", "other")];
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets).await;
+    eventually("a first reading", async || (fleet.state("gw").polled >= 2).then_some(())).await;
+    fleet.set("gw", |state| state.dropped = 7);
+    let open = eventually("the alert", async || service.handle().live().open_alerts().pop()).await;
+    service.stop().await;
+    let service =
+        start(folder.path(), &fleet, opener(folder.path()), vec![fleet.target("other", "other")]).await;
+    let store = service.handle().store().unwrap();
+    let closed = eventually("the alert is closed", async || {
+        alerts(&*store).await.into_iter().find(|alert| alert.state == AlertState::Gone)
+    })
+    .await;
+    assert_eq!((closed.alert_id, closed.seq), (open.alert_id.clone(), 2));
+    assert!(service.handle().live().open_alerts().is_empty());
+    service.stop().await;
+}
