@@ -23,6 +23,10 @@ use crate::stats::Stats;
 const STATE_SAVED_EVERY: Duration = Duration::from_secs(60);
 
 /// What comes down the one channel.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are polls: boxing them would cost more than it saves"
+)]
 pub(crate) enum Input {
     /// A device was polled.
     Poll(Poll),

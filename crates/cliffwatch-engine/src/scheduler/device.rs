@@ -69,7 +69,7 @@ impl DeviceTask {
                 Some(Ok(answer)) = asking.join_next() => self.answer = answer,
                 () = tokio::time::sleep_until(self.schedule.next()) => self.tick().await,
                 Some(ask) = asks.recv(), if asking.is_empty() => self.start_asking(&ask, &mut asking),
-                Some(reading) = pushed(&mut self.session.pushed, urgent_after) => {
+                Some(reading) = pushed(self.session.pushed(), urgent_after) => {
                     urgent_after = Instant::now() + URGENT_PAUSE;
                     let now = self.shared.clock.now();
                     self.send(self.header(Trigger::Urgent, now, now, false), Ok(reading)).await;
@@ -234,8 +234,8 @@ fn needs_new_session(old: &Target, new: &Target) -> bool {
 }
 
 /// The next pushed reading, not before `after`. Never ready for a source that pushes nothing.
-async fn pushed(receiver: &mut Option<mpsc::Receiver<Reading>>, after: Instant) -> Option<Reading> {
-    let receiver = receiver.as_mut()?;
+async fn pushed(receiver: Option<&mut mpsc::Receiver<Reading>>, after: Instant) -> Option<Reading> {
+    let receiver = receiver?;
     tokio::time::sleep_until(after).await;
     receiver.recv().await
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{ErrorKind, Fault, FaultKind, Reading, SourceError};
-use cliffwatch_source::{OpenError, PollContext, SessionSource, Target};
+use cliffwatch_source::{OpenError, Opened, PollContext, SessionSource, Target};
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -18,22 +18,25 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The source of one device: opened, reopened after a panic, and exchanged without a gap.
 pub(super) struct Session {
-    source: Result<Arc<dyn SessionSource>, SourceError>,
-    pub(super) pushed: Option<mpsc::Receiver<Reading>>,
+    current: Result<Opened, SourceError>,
     /// A changed definition's source, until its first good poll.
-    candidate: Option<(Arc<dyn SessionSource>, Option<mpsc::Receiver<Reading>>)>,
+    candidate: Option<Opened>,
     panics: u32,
     reopen_at: Option<Instant>,
 }
 
 impl Session {
     pub(super) fn open(shared: &Shared, target: &Target) -> Self {
-        let (source, pushed) = split(open(shared, target));
-        Self { source, pushed, candidate: None, panics: 0, reopen_at: None }
+        Self { current: open(shared, target), candidate: None, panics: 0, reopen_at: None }
     }
 
     pub(super) fn source(&self) -> Option<&Arc<dyn SessionSource>> {
-        self.source.as_ref().ok()
+        self.current.as_ref().ok().map(|opened| &opened.source)
+    }
+
+    /// What the source pushes, if it does.
+    pub(super) fn pushed(&mut self) -> Option<&mut mpsc::Receiver<Reading>> {
+        self.current.as_mut().ok()?.pushed.as_mut()
     }
 
     pub(super) fn warnings(&self) -> Vec<String> {
@@ -49,13 +52,12 @@ impl Session {
         new: &Target,
     ) -> Result<(), SourceError> {
         self.abandon_candidate().await;
-        if old.credential != new.credential || self.source.is_err() {
+        if old.credential != new.credential || self.current.is_err() {
             self.close().await;
             *self = Self::open(shared, new);
-            return self.source.as_ref().map(|_| ()).map_err(Clone::clone);
+            return self.current.as_ref().map(|_| ()).map_err(Clone::clone);
         }
-        let opened = open(shared, new)?;
-        self.candidate = Some((opened.source, opened.pushed));
+        self.candidate = Some(open(shared, new)?);
         Ok(())
     }
 
@@ -63,23 +65,25 @@ impl Session {
     pub(super) async fn read(&mut self, shared: &Shared, target: &Target) -> Result<Reading, SourceError> {
         let mut deadline = target.device.timeout;
         let mut missing = None;
-        if let Some((candidate, pushed)) = self.candidate.take() {
+        if let Some(candidate) = self.candidate.take() {
             deadline /= 2;
-            match self.call(shared, &candidate, deadline).await {
+            match self.call(shared, &candidate.source, deadline).await {
                 Ok(reading) => {
                     self.close().await;
-                    self.source = Ok(candidate);
-                    self.pushed = pushed;
+                    self.current = Ok(candidate);
                     return Ok(reading);
                 }
                 Err(error) => {
                     missing = Some(not_yet(&error));
-                    self.candidate = Some((candidate, pushed));
+                    self.candidate = Some(candidate);
                 }
             }
         }
         self.reopen(shared, target)?;
-        let source = self.source.clone()?;
+        let source = match &self.current {
+            Ok(opened) => Arc::clone(&opened.source),
+            Err(error) => return Err(error.clone()),
+        };
         let mut reading = self.call(shared, &source, deadline).await?;
         reading.faults.extend(missing);
         Ok(reading)
@@ -87,7 +91,7 @@ impl Session {
 
     /// Opens the source again after a panic, once its pause is over, and after a failed opening.
     fn reopen(&mut self, shared: &Shared, target: &Target) -> Result<(), SourceError> {
-        match (&self.source, self.reopen_at) {
+        match (&self.current, self.reopen_at) {
             (_, Some(at)) if Instant::now() < at => {
                 let message = "the source panicked and is paused before its restart";
                 return Err(SourceError::new(ErrorKind::Busy, message));
@@ -96,7 +100,7 @@ impl Session {
             (Ok(_) | Err(_), _) => {}
         }
         self.reopen_at = None;
-        (self.source, self.pushed) = split(open(shared, target));
+        self.current = open(shared, target);
         Ok(())
     }
 
@@ -135,15 +139,15 @@ impl Session {
     }
 
     async fn abandon_candidate(&mut self) {
-        if let Some((candidate, _)) = self.candidate.take() {
-            end(&*candidate).await;
+        if let Some(candidate) = self.candidate.take() {
+            end(&*candidate.source).await;
         }
     }
 
     /// Ends the session in good order.
     pub(super) async fn close(&mut self) {
         self.abandon_candidate().await;
-        if let Ok(source) = &self.source {
+        if let Some(source) = self.source() {
             end(&**source).await;
         }
     }
@@ -153,16 +157,7 @@ async fn end(source: &dyn SessionSource) {
     let _a_hung_device_is_left_alone = tokio::time::timeout(CLOSE_TIMEOUT, source.close()).await.is_err();
 }
 
-fn split(
-    opened: Result<cliffwatch_source::Opened, SourceError>,
-) -> (Result<Arc<dyn SessionSource>, SourceError>, Option<mpsc::Receiver<Reading>>) {
-    match opened {
-        Ok(opened) => (Ok(opened.source), opened.pushed),
-        Err(error) => (Err(error), None),
-    }
-}
-
-fn open(shared: &Shared, target: &Target) -> Result<cliffwatch_source::Opened, SourceError> {
+fn open(shared: &Shared, target: &Target) -> Result<Opened, SourceError> {
     let Some(factory) = shared.factory(&target.device) else {
         let message = format!("platform `{}` is not in this build", target.device.platform);
         return Err(SourceError::new(ErrorKind::Unreachable, message));
