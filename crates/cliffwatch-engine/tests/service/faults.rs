@@ -1,6 +1,5 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use cliffwatch_engine::{Stats, StoreOpener};
 use cliffwatch_model::{AlertState, ErrorKind, Outcome};
