@@ -46,7 +46,7 @@ impl Endpoint {
         deadline: Instant,
     ) -> Result<Connection, SshError> {
         let mut loaded = hub.keys.load(&self.login.credential).await?;
-        let trust = Arc::new(Trust::load(&self.host_key, &self.address).await?);
+        let trust = Arc::new(Trust::load(&self.host_key, &hub.known_hosts, &self.address).await?);
         let subjects = self.subjects(&loaded, &trust);
         let credential = self.login.credential.name.as_str();
         let who = Applicant { device: &self.name, credential, secret: loaded.digest };

@@ -5,21 +5,17 @@ use std::str::FromStr;
 use ring::digest;
 use russh::keys::ssh_key::Fingerprint;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
-use tokio::io::AsyncReadExt as _;
 
 use super::error::SshError;
-use super::known_hosts;
+use super::known_hosts::{Known, KnownHostsFiles};
 use super::target::Address;
-
-/// A known_hosts file of 10,000 hosts with three keys each is about 10 MB; what is longer is a mistake.
-const MAX_KNOWN_HOSTS_BYTES: u64 = 32 << 20;
 
 /// Which host keys are trusted. There is no way to trust any key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostKeyPolicy {
     /// Exactly these keys.
     Pinned(Vec<HostKeyPin>),
-    /// The entries of an OpenSSH known_hosts file, read again at each connection.
+    /// The entries of an OpenSSH known_hosts file, as it stands at each connection.
     KnownHosts(PathBuf),
     /// Nothing was configured: the connection is refused, and the error shows what to paste.
     Unset,
@@ -78,14 +74,18 @@ impl KeyFamily {
 #[derive(Debug)]
 pub(super) struct Trust {
     policy: HostKeyPolicy,
-    known: known_hosts::Known,
+    known: Known,
 }
 
 impl Trust {
-    pub(super) async fn load(policy: &HostKeyPolicy, address: &Address) -> Result<Self, SshError> {
+    pub(super) async fn load(
+        policy: &HostKeyPolicy,
+        files: &KnownHostsFiles,
+        address: &Address,
+    ) -> Result<Self, SshError> {
         let known = match policy {
-            HostKeyPolicy::KnownHosts(path) => known_hosts::Known::find(&read(path).await?, address),
-            HostKeyPolicy::Pinned(_) | HostKeyPolicy::Unset => known_hosts::Known::default(),
+            HostKeyPolicy::KnownHosts(path) => files.find(path, address).await?,
+            HostKeyPolicy::Pinned(_) | HostKeyPolicy::Unset => Known::default(),
         };
         Ok(Self { policy: policy.clone(), known })
     }
@@ -158,15 +158,4 @@ fn changed(seen: &str) -> String {
 
 fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(" or ")
-}
-
-async fn read(path: &PathBuf) -> Result<String, SshError> {
-    let failed = |reason: String| SshError::KnownHosts { path: path.clone(), reason };
-    let file = tokio::fs::File::open(path).await.map_err(|e| failed(e.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_KNOWN_HOSTS_BYTES + 1).read_to_end(&mut bytes).await.map_err(|e| failed(e.to_string()))?;
-    if bytes.len() as u64 > MAX_KNOWN_HOSTS_BYTES {
-        return Err(failed(format!("longer than {MAX_KNOWN_HOSTS_BYTES} bytes")));
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -10,6 +10,7 @@ use super::credential::KeyRing;
 use super::error::SshError;
 use super::gate::{Admission, CredentialGate, DeviceGate, Outcome, Pause, Subjects};
 use super::jump::{JumpHost, JumpKey};
+use super::known_hosts::KnownHostsFiles;
 use super::resolve::Resolver;
 use super::session::SshSession;
 use super::target::SshTarget;
@@ -28,6 +29,7 @@ pub struct SshHub {
     /// A handful, so that a search is fine.
     jumps: Mutex<Vec<(JumpKey, Weak<JumpHost>)>>,
     pub(super) keys: KeyRing,
+    pub(super) known_hosts: KnownHostsFiles,
     pub(super) resolver: Resolver,
     login_ended: Notify,
 }
@@ -140,18 +142,23 @@ impl SshHub {
         who: &Applicant<'_>,
         deadline: Instant,
     ) -> Result<LoginPermit, SshError> {
-        let late = |_| SshError::Busy {
-            reason: format!("other logins with credential {} go first", who.credential),
-        };
-        let line = Arc::clone(lock(&self.gates).credential(who, Instant::now()).1);
-        let turn = timeout_at(deadline, line.acquire_owned()).await.map_err(late)?;
-        let turn = turn.map_err(|_| SshError::Retired)?;
+        let late =
+            || SshError::Busy { reason: format!("other logins with credential {} go first", who.credential) };
+        // `admit` came before and made the entry; the line is never closed.
+        let line = lock(&self.gates).credentials.get(who.credential).map(|(_, line)| Arc::clone(line));
+        let turn = timeout_at(deadline, line.ok_or_else(late)?.acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or_else(late)?;
         loop {
             // Registered before the look, so that no end of a login is missed in between.
             let ended = self.login_ended.notified();
             let next = {
                 let now = Instant::now();
                 let mut gates = lock(&self.gates);
+                if gates.credentials.get(who.credential).is_none_or(|(gate, _)| !gate.is_of(&who.secret)) {
+                    return Err(SshError::Busy {
+                        reason: format!("the secret of {} changed meanwhile", who.credential),
+                    });
+                }
                 let (gate, _) = gates.credential(who, now);
                 match gate.admission(who.credential, who.device, now) {
                     Admission::Go => {
@@ -168,7 +175,7 @@ impl SshHub {
                 Some(turn) => timeout_at(deadline, sleep_until(turn)).await,
                 None => timeout_at(deadline, ended).await,
             };
-            waited.map_err(late)?;
+            waited.map_err(|_| late())?;
         }
     }
 
@@ -180,15 +187,18 @@ impl SshHub {
         let now = Instant::now();
         let mut gates = lock(&self.gates);
         let gate = gates.device(device, now);
-        match error {
-            SshError::HostKey { .. } => gate.pause(now, Pause::HostKey, error.clone(), subjects),
-            _ => gate.failed(now, device, error.clone()),
+        if matches!(error, SshError::HostKey { .. }) {
+            tracing::error!(device, reason = %error, "Device breaker opened: its host key is not trusted.");
+            gate.pause(now, Pause::HostKey, error.clone(), subjects);
+        } else {
+            gate.failed(now, device, error.clone());
         }
     }
 
     /// The device refused the login, or hung up during it.
     pub(super) fn pause(&self, device: &str, pause: Pause, error: &SshError, subjects: &Subjects) {
         let now = Instant::now();
+        tracing::error!(device, reason = %error, "Device breaker opened: the login failed.");
         lock(&self.gates).device(device, now).pause(now, pause, error.clone(), subjects);
     }
 

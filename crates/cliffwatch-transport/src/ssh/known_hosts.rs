@@ -1,8 +1,65 @@
-use ring::hmac;
-use russh::keys::ssh_key::known_hosts::{HostPatterns, KnownHosts, Marker};
-use russh::keys::ssh_key::public::KeyData;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use ring::hmac;
+use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, KnownHosts, Marker};
+use russh::keys::ssh_key::public::KeyData;
+use tokio::io::AsyncReadExt as _;
+
+use super::error::SshError;
 use super::target::Address;
+
+/// A known_hosts file of 10,000 hosts with three keys each is about 10 MB; what is longer is a mistake.
+const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// Parsed files, read again when they change: a fleet that reconnects must not parse one for each device.
+#[derive(Default)]
+pub(super) struct KnownHostsFiles(Mutex<Files>);
+
+type Files = HashMap<PathBuf, (Version, Arc<[Entry]>)>;
+
+/// Tells one state of a file from the next.
+type Version = (Option<SystemTime>, u64);
+
+impl KnownHostsFiles {
+    /// What the file says about the host now.
+    pub(super) async fn find(&self, path: &Path, address: &Address) -> Result<Known, SshError> {
+        let entries = self.entries(path).await;
+        let failed = |reason| SshError::KnownHosts { path: path.to_owned(), reason };
+        Ok(Known::find(&entries.map_err(failed)?, address))
+    }
+
+    async fn entries(&self, path: &Path) -> Result<Arc<[Entry]>, String> {
+        let file = tokio::fs::File::open(path).await.map_err(|e| e.to_string())?;
+        let metadata = file.metadata().await.map_err(|e| e.to_string())?;
+        let version = (metadata.modified().ok(), metadata.len());
+        if let Some((known, entries)) = self.files().get(path)
+            && *known == version
+        {
+            return Ok(Arc::clone(entries));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).await.map_err(|e| e.to_string())?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(format!("longer than {MAX_FILE_BYTES} bytes"));
+        }
+        let entries = parse(&String::from_utf8_lossy(&bytes));
+        self.files().insert(path.to_owned(), (version, Arc::clone(&entries)));
+        Ok(entries)
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lines that cannot be read are passed over, as OpenSSH does.
+fn parse(text: &str) -> Arc<[Entry]> {
+    let spaced = text.replace('\t', " ");
+    KnownHosts::new(&spaced).flatten().collect()
+}
 
 /// What a known_hosts file says about one host (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
 #[derive(Debug, Default)]
@@ -12,14 +69,12 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Lines that cannot be read are passed over, as OpenSSH does. Host certificates are not used, so
-    /// that lines of certificate authorities trust nothing.
-    pub(super) fn find(text: &str, address: &Address) -> Self {
+    /// Host certificates are not used, so that lines of certificate authorities trust nothing.
+    fn find(entries: &[Entry], address: &Address) -> Self {
         let host = address.host().to_ascii_lowercase();
         let name = if address.port() == 22 { host } else { format!("[{host}]:{}", address.port()) };
         let mut found = Self::default();
-        let spaced = text.replace('\t', " ");
-        for entry in KnownHosts::new(&spaced).flatten() {
+        for entry in entries {
             if !matches(entry.host_patterns(), &name) {
                 continue;
             }
@@ -83,7 +138,7 @@ mod tests {
     const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 
     fn count(text: &str, address: &str) -> (usize, usize) {
-        let known = Known::find(text, &address.parse().unwrap());
+        let known = Known::find(&parse(text), &address.parse().unwrap());
         (known.trusted.len(), known.revoked.len())
     }
 

@@ -1,4 +1,4 @@
-use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cliffwatch_model::ErrorKind;
@@ -49,7 +49,7 @@ async fn a_hung_device_is_a_timeout_and_the_next_request_connects_anew() {
     let sshd = sshd!();
     let session = sshd.session(&SshHub::new(), "nat-gw-1");
     session.ask(&HELLO, soon()).await.unwrap();
-    let hung = sshd.sessions();
+    let hung = sshd.processes();
     for pid in &hung {
         signal("STOP", *pid);
     }
@@ -70,7 +70,7 @@ async fn a_caller_that_stops_waiting_leaves_no_hung_connection_behind() {
     let sshd = sshd!();
     let session = sshd.session(&SshHub::new(), "nat-gw-1");
     session.ask(&HELLO, soon()).await.unwrap();
-    for pid in sshd.sessions() {
+    for pid in sshd.processes() {
         signal("STOP", pid);
     }
     let waited = timeout(Duration::from_millis(300), session.ask(&HELLO, within(60))).await;
@@ -94,7 +94,7 @@ async fn a_connection_that_broke_unseen_costs_no_request() {
     let sshd = sshd!();
     let session = sshd.session(&SshHub::new(), "nat-gw-1");
     session.ask(&HELLO, soon()).await.unwrap();
-    for pid in sshd.sessions() {
+    for pid in sshd.processes() {
         signal("KILL", pid);
     }
     session.ask(&HELLO, soon()).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_silent_half_open_connection_is_found_dead_within_two_intervals() {
     session.ask(&HELLO, soon()).await.unwrap();
     sleep(Duration::from_millis(1500)).await;
     assert!(session.status().connected_for.is_some(), "an answering one is kept");
-    let hung = sshd.sessions();
+    let hung = sshd.processes();
     for pid in &hung {
         signal("STOP", *pid);
     }
@@ -192,16 +192,20 @@ async fn what_does_not_speak_ssh_is_an_error_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_behind_by_hung_handshakes() {
+    static OPEN: AtomicUsize = AtomicUsize::new(0);
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
     let sshd = sshd!();
     let silent = listener(|mut stream| {
         tokio::spawn(async move {
+            OPEN.fetch_add(1, Ordering::SeqCst);
+            SEEN.fetch_add(1, Ordering::SeqCst);
             stream.write_all(b"SSH-2.0-x\r\n").await.ok();
             let mut sink = [0; 1024];
             while stream.read(&mut sink).await.is_ok_and(|n| n > 0) {}
+            OPEN.fetch_sub(1, Ordering::SeqCst);
         })
     })
     .await;
-    let before = sockets();
     let mut requests = tokio::task::JoinSet::new();
     for n in 0..40 {
         let mut target = sshd.target(&format!("hung-{n}"));
@@ -211,19 +215,12 @@ async fn nothing_is_left_behind_by_hung_handshakes() {
     }
     assert!(requests.join_all().await.iter().all(|kind| *kind == ErrorKind::Timeout));
     for _ in 0..200 {
-        if sockets() <= before {
-            return;
+        if OPEN.load(Ordering::SeqCst) == 0 {
+            break;
         }
         sleep(Duration::from_millis(20)).await;
     }
-    panic!("{} sockets before, {} after", before, sockets());
-}
-
-fn sockets() -> usize {
-    let links = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    links
-        .filter(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:")))
-        .count()
+    assert_eq!((SEEN.load(Ordering::SeqCst), OPEN.load(Ordering::SeqCst)), (40, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,6 +98,23 @@ async fn known_hosts_plain_hashed_changed_unknown_and_revoked() {
     assert!(error.to_string().contains("nothing here"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_hosts_file_that_is_put_right_closes_the_breaker() {
+    let sshd = sshd!();
+    let path = sshd.dir().join("known_hosts");
+    fs::write(&path, "").unwrap();
+    let mut target = sshd.target("nat-gw-1");
+    target.host_key = HostKeyPolicy::KnownHosts(path.clone());
+    let session = SshHub::new().session(target);
+    for kind in [ErrorKind::HostKey, ErrorKind::Breaker] {
+        assert_eq!(session.ask(&HELLO, soon()).await.unwrap_err().kind(), kind);
+    }
+    let host = format!("[127.0.0.1]:{}", sshd.address().rsplit(':').next().unwrap());
+    let key = fs::read_to_string(sshd.dir().join("host_ed25519.pub")).unwrap();
+    fs::write(&path, format!("{host} {key}")).unwrap();
+    session.ask(&HELLO, soon()).await.unwrap();
+}
+
 /// The error of one login with this known_hosts file.
 async fn outcome(sshd: &Sshd, known_hosts: &str, hashed: bool) -> Option<String> {
     let path = sshd.dir().join("known_hosts");

@@ -48,7 +48,7 @@ async fn a_jump_host_that_comes_back_is_used_again() {
     let (jump, device) = (sshd!(), sshd!());
     let session = SshHub::new().session(through(&device, &jump, "nat-gw-1"));
     session.ask(&HELLO, soon()).await.unwrap();
-    for pid in jump.sessions() {
+    for pid in jump.processes() {
         crate::sshd::signal("KILL", pid);
     }
     session.ask(&HELLO, soon()).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_hung_jump_host_is_named_and_the_device_is_not_blamed() {
     let session = hub.session(through(&device, &jump, "nat-gw-1"));
     session.ask(&HELLO, soon()).await.unwrap();
     // New tunnels hang, and so does a new login: the listener is stopped too.
-    let hung = jump.sessions();
+    let hung = jump.processes();
     for pid in hung.iter().copied().chain([jump.pid()]) {
         crate::sshd::signal("STOP", pid);
     }

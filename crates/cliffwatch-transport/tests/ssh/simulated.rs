@@ -8,13 +8,13 @@ use std::time::Duration;
 use cliffwatch_model::ErrorKind;
 use cliffwatch_source::Secret;
 use cliffwatch_transport::ssh::{Auth, Credential, HostKeyPolicy, Login, SshHub, SshSession, SshTarget};
-use russh::keys::{HashAlg, PrivateKey};
+use russh::keys::{Algorithm, HashAlg, PrivateKey};
 use russh::server::{self, ChannelOpenHandle, Config, Handler, Msg, Response, Session, run_stream};
 use russh::{Channel, ChannelId, MethodKind, MethodSet};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
-use crate::sshd::{HELLO, keygen, soon, within};
+use crate::sshd::{HELLO, soon, within};
 
 const PASSWORD: &str = "canary-password";
 
@@ -42,9 +42,7 @@ struct Server {
 
 impl Simulated {
     async fn start(manner: Manner) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let text = std::fs::read_to_string(keygen(&dir.path().join("key"), &["-t", "ed25519"])).unwrap();
-        let key: PrivateKey = russh::keys::decode_secret_key(&text, None).unwrap();
+        let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519).unwrap();
         let pin = key.public_key().fingerprint(HashAlg::Sha256).to_string();
         let mut methods = MethodSet::empty();
         let prompts = matches!(manner, Manner::Prompt | Manner::TwoPrompts);

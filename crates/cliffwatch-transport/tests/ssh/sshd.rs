@@ -185,16 +185,19 @@ impl Sshd {
         hub.session(self.target(device))
     }
 
-    /// The server's processes that serve a connection.
+    /// The server's processes that serve a connection: one each.
     pub(crate) fn sessions(&self) -> Vec<u32> {
-        let parent = format!("PPid:\t{}\n", self.child.id());
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-            .filter(|pid| {
-                fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains(&parent))
-            })
-            .collect()
+        children(self.child.id())
+    }
+
+    /// The same, with the processes that OpenSSH splits off for a user who is not root.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let sessions = self.sessions();
+        let split = sessions.iter().flat_map(|pid| children(*pid));
+        let is_sshd = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("sshd"))
+        };
+        split.filter(is_sshd).chain(sessions.iter().copied()).collect()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -210,11 +213,22 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        for pid in self.sessions() {
+        for pid in self.processes() {
             signal("KILL", pid);
         }
         self.stop_listening();
     }
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let wanted = format!("PPid:\t{parent}\n");
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains(&wanted))
+        })
+        .collect()
 }
 
 pub(crate) fn signal(name: &str, pid: u32) {

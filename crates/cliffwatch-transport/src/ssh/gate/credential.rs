@@ -63,9 +63,14 @@ impl CredentialGate {
         Self { digest, state: State::Unproven, rejecting: BTreeSet::new(), in_flight: 0, generation: 0 }
     }
 
+    /// Whether this is the secret as it is now.
+    pub(in super::super) fn is_of(&self, digest: &Digest) -> bool {
+        self.digest.as_ref() == digest.as_ref()
+    }
+
     /// Takes notice of the secret as it is now.
     pub(in super::super) fn notice(&mut self, digest: Digest, now: Instant) {
-        if self.digest.as_ref() != digest.as_ref() {
+        if !self.is_of(&digest) {
             self.digest = digest;
             self.state = State::Trial { rejections_left: REJECTIONS };
             self.rejecting.clear();
