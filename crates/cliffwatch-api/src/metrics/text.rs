@@ -1,0 +1,131 @@
+use std::fmt::Write as _;
+
+/// Of the format that is written here.
+pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A text in the making, family after family.
+#[derive(Debug, Default)]
+pub(crate) struct Exposition(String);
+
+/// The samples of one family.
+#[derive(Debug)]
+pub(crate) struct Family<'a> {
+    text: &'a mut String,
+    name: &'a str,
+}
+
+/// What a family's numbers are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+}
+
+/// `{…}`, escaped and ready to be written again and again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Labels(String);
+
+impl Exposition {
+    /// Begins a family.
+    pub(crate) fn family<'a>(&'a mut self, name: &'a str, kind: Kind, help: &str) -> Family<'a> {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {}\n# TYPE {name} {kind}", escape(help, false));
+        Family { text: &mut self.0, name }
+    }
+
+    /// A family of one number without labels.
+    pub(crate) fn number(&mut self, name: &str, kind: Kind, help: &str, value: f64) {
+        self.family(name, kind, help).sample(&Labels::default(), value);
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+}
+
+impl Family<'_> {
+    /// Writes a sample.
+    pub(crate) fn sample(&mut self, labels: &Labels, value: f64) {
+        self.text.push_str(self.name);
+        if !labels.0.is_empty() {
+            let _ = write!(self.text, "{{{}}}", labels.0);
+        }
+        let _ = writeln!(self.text, " {value}");
+    }
+
+    /// Writes a sample of what is known.
+    pub(crate) fn known(&mut self, labels: &Labels, value: Option<f64>) {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
+            self.sample(labels, value);
+        }
+    }
+}
+
+impl Labels {
+    /// The same with one more; the name is valid already.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        let _ = write!(self.0, "{name}=\"{}\"", escape(value, true));
+        self
+    }
+
+    /// The same with one more, where there is one.
+    #[must_use]
+    pub(crate) fn with_known(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+}
+
+/// The characters that the format gives a meaning; the quote has none in a help text.
+fn escape(text: &str, quote: bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '"' if quote => escaped.push_str("\\\""),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// A name of letters, digits and `_` that does not begin with a digit.
+pub(crate) fn sanitized(name: &str) -> String {
+    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    let begin = name.starts_with(|c: char| c.is_ascii_digit()).then_some('_');
+    begin.into_iter().chain(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_is_written_with_everything_escaped() {
+        let mut out = Exposition::default();
+        let mut family = out.family("x_total", Kind::Counter, "a \"b\"\nc\\");
+        family.sample(&Labels::default().with("a", "\"},\n\\x").with_known("b", None), 1.5);
+        family.known(&Labels::default(), Some(f64::NAN));
+        out.number("y", Kind::Gauge, "y", 3.0);
+        let expected = "# HELP x_total a \"b\"\\nc\\\\\n# TYPE x_total counter\nx_total{a=\"\\\"},\\n\\\\x\"} 1.5\n\
+                        # HELP y y\n# TYPE y gauge\ny 3\n";
+        assert_eq!(out.into_text(), expected);
+    }
+
+    #[test]
+    fn names_are_made_valid() {
+        assert_eq!(sanitized("a-b.c/d"), "a_b_c_d");
+        assert_eq!(sanitized("9lives\u{e9}"), "_9lives_");
+    }
+}

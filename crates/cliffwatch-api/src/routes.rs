@@ -1,0 +1,74 @@
+//! One file a resource: its paths, its parameters, and where its answers come from.
+
+mod alerts;
+mod devices;
+mod health;
+mod metrics;
+mod polls;
+mod reload;
+mod rules;
+mod samples;
+mod tables;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use cliffwatch_engine::Handle;
+use cliffwatch_store::Store;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::attempts::Attempts;
+use crate::problem::Problem;
+use crate::{Access, auth, guard, openapi};
+
+/// What every handler may use.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) handle: Handle,
+    pub(crate) access: Access,
+    pub(crate) attempts: Arc<Attempts>,
+}
+
+impl Api {
+    /// The store, for answers that need it.
+    fn store(&self) -> Result<Arc<dyn Store>, Problem> {
+        self.handle.store().ok_or_else(Problem::store_away)
+    }
+}
+
+/// Every path with its document.
+pub(crate) fn documented() -> OpenApiRouter<Api> {
+    let resources = OpenApiRouter::new()
+        .routes(routes!(devices::devices))
+        .routes(routes!(devices::device))
+        .routes(routes!(tables::tables))
+        .routes(routes!(tables::table))
+        .routes(routes!(samples::samples))
+        .routes(routes!(alerts::alerts))
+        .routes(routes!(alerts::alert))
+        .routes(routes!(polls::polls))
+        .routes(routes!(rules::rules));
+    OpenApiRouter::with_openapi(openapi::head())
+        .nest("/api/v1", resources)
+        .routes(routes!(reload::reload))
+        .routes(routes!(reload::reload_v1))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+}
+
+/// The service behind every connection.
+pub(crate) fn router(handle: Handle, access: Access) -> Router {
+    let api = Api { handle, access, attempts: Arc::default() };
+    let (router, document) = documented().split_for_parts();
+    let document = openapi::text(&document);
+    router
+        .route("/openapi.json", get(move || openapi::answer(document.clone())))
+        // The last layer is the outermost: whatever happens in the others is still answered.
+        .layer(from_fn_with_state(api.clone(), auth::authorize))
+        .layer(from_fn(guard::protect))
+        .with_state(api)
+}
