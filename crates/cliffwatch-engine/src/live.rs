@@ -133,7 +133,7 @@ impl Live {
 fn take_event(alerts: &mut BTreeMap<String, Arc<AlertEvent>>, event: &AlertEvent) {
     if event.state.is_open() {
         alerts.insert(event.fingerprint.clone(), Arc::new(event.clone()));
-    } else {
+    } else if alerts.get(&event.fingerprint).is_some_and(|known| known.alert_id == event.alert_id) {
         alerts.remove(&event.fingerprint);
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct State {
     held: VecDeque<Held>,
-    /// Ids that only the journal has.
+    /// Ids that only the journal has, or will have in a moment.
     journaled: HashSet<String>,
     journal: Option<Journal>,
 }
@@ -59,11 +59,15 @@ impl Outbox {
         Ok((Self { state: Mutex::new(state), changed: Notify::new(), released, stats }, kept.events))
     }
 
-    /// Takes new events. Those that nobody is to be told of are only stored.
+    /// Takes new events. Those that nobody is to be told of are made as durable as the others, so that an
+    /// alert never lacks its beginning, and are not released.
     pub(crate) fn hold(&self, events: &[AlertEvent]) {
         let since = Instant::now();
-        let told = events.iter().filter(|event| event.told);
-        self.lock().held.extend(told.map(|event| Held { event: event.clone(), since, stored: false }));
+        self.lock().held.extend(events.iter().map(|event| Held {
+            event: event.clone(),
+            since,
+            stored: false,
+        }));
         self.changed.notify_one();
     }
 
@@ -104,7 +108,7 @@ impl Outbox {
         if !unstored.is_empty() || self.lock().can_clear() {
             self.write_journal(unstored).await;
         }
-        for event in due {
+        for event in due.into_iter().filter(|event| event.told) {
             self.release(event);
         }
         wake
@@ -124,8 +128,8 @@ impl Outbox {
         let Some(mut journal) = self.lock().journal.take() else { return Ok(()) };
         let result = if events.is_empty() { journal.clear() } else { journal.append(events) };
         let mut state = self.lock();
-        if result.is_ok() {
-            state.journaled.extend(events.iter().map(|event| event.id.clone()));
+        if result.is_err() {
+            state.journaled.retain(|id| events.iter().all(|event| event.id != *id));
         }
         state.journal = Some(journal);
         result
@@ -162,6 +166,8 @@ impl State {
                 return (due, unstored, Some(wake));
             }
             if !held.stored {
+                // From now on: the store may take it while it is being written.
+                self.journaled.insert(held.event.id.clone());
                 unstored.push(held.event.clone());
             }
             due.push(held.event);

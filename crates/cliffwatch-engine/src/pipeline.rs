@@ -241,10 +241,15 @@ impl Pipeline {
         }
     }
 
-    /// Continues an alert that was open before our start.
+    /// Continues an alert that was open before our start. The journal may hold what is long over.
     fn adopt(&mut self, event: &AlertEvent) {
         self.rules.adopt(event);
-        self.live.take_alert(event);
+        let mut open = self.rules.open_alerts_of(&event.device);
+        let is_newest = open.any(|open| open.alert_id == event.alert_id && open.seq == event.seq);
+        drop(open);
+        if is_newest || !event.state.is_open() {
+            self.live.take_alert(event);
+        }
     }
 
     /// Continues a device's rules from their saved rows. Rows that cannot be read are told; the open

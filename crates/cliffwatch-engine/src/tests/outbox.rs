@@ -83,6 +83,17 @@ async fn what_nobody_is_told_is_not_released() {
 }
 
 #[tokio::test]
+async fn what_nobody_is_told_is_durable_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.journal");
+    let mut running = start(&path);
+    let quiet = AlertEvent { told: false, ..event("a", 1) };
+    running.outbox.hold(&[quiet, event("a", 2)]);
+    assert_eq!(next(&mut running).await, "a/2");
+    assert_eq!(journaled(&path), ["a/1", "a/2"], "the alert with its beginning");
+}
+
+#[tokio::test]
 async fn a_stop_releases_what_is_left_durably() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.journal");

@@ -37,6 +37,35 @@ async fn a_restart_goes_on_with_the_same_alert_and_the_next_number() {
 }
 
 #[tokio::test]
+async fn an_old_event_in_the_journal_brings_nothing_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::default();
+    let targets = vec![fleet.target("gw", "gw")];
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets.clone()).await;
+    eventually("a first reading", async || (fleet.state("gw").polled >= 2).then_some(())).await;
+    fleet.set("gw", |state| state.dropped = 7);
+    let newest = eventually("the alert, held", async || {
+        service.handle().live().open_alerts().pop().filter(|alert| alert.state == AlertState::Recovering)
+    })
+    .await;
+    let store = service.handle().store().unwrap();
+    let history = eventually("both events are stored", async || {
+        store.alert(&newest.alert_id).await.unwrap().filter(|alert| alert.events.len() == 2)
+    })
+    .await;
+    service.stop().await;
+    let line = serde_json::to_string(&history.events[0]).unwrap();
+    std::fs::write(folder.path().join("events.journal"), format!("{line}\n")).unwrap();
+
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets).await;
+    let polled = fleet.state("gw").polled;
+    eventually("new polls", async || (fleet.state("gw").polled >= polled + 3).then_some(())).await;
+    let open = service.handle().live().open_alerts();
+    assert_eq!(open.iter().map(|alert| &alert.id).collect::<Vec<_>>(), [&newest.id]);
+    service.stop().await;
+}
+
+#[tokio::test]
 async fn drops_while_we_were_down_are_seen() {
     let folder = tempfile::tempdir().unwrap();
     let fleet = Fleet::default();
