@@ -84,10 +84,12 @@ impl Service {
         self.wait(&what, || (self.outcome(device)? == outcome).then_some(()));
     }
 
-    /// Waits for a poll of the device that read something.
+    /// Waits for the next poll of the device that reads something.
     pub fn wait_polled(&self, device: &str) {
+        let last = || self.http().get(&format!("/api/v1/devices/{device}")).json()["last_success_at"].clone();
+        let before = last();
         let what = format!("a good poll of {device}");
-        self.wait(&what, || ["ok", "partial"].contains(&self.outcome(device)?.as_str()).then_some(()));
+        self.wait(&what, || Some(last()).filter(|last| last.is_string() && *last != before));
     }
 
     /// The same for several devices.
@@ -117,12 +119,14 @@ impl Service {
     /// Every event that was told, in order, over all its starts.
     pub fn told(&self) -> Vec<Told> {
         let log = self.log();
-        let told = log.lines().filter_map(|line| {
-            let (head, fields) = line.split_once("Alert.")?;
-            let id = fields.split_once("id=\"")?.1.split('"').next()?.to_owned();
-            Some(Told { id, at: Timestamp::parse(head.split_whitespace().next()?)? })
-        });
-        told.collect()
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let told = lines.filter(|line| line["message"] == "Alert.");
+        told.map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap_or_else(|| panic!("no {name} in {line}"));
+            let at = Timestamp::parse(text("timestamp")).expect("a time");
+            Told { id: text("id").to_owned(), at }
+        })
+        .collect()
     }
 }
 
