@@ -23,6 +23,8 @@ mod scheduler;
 mod service;
 mod startup;
 mod stats;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod writer;
 
 pub use handle::{Handle, ReloadError};
