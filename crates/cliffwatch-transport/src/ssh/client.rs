@@ -59,7 +59,6 @@ pub(super) struct Client {
 macro_rules! refuse {
     ($($name:ident($($argument:ident: $type:ty),*);)*) => {
         $(
-            #[allow(clippy::too_many_arguments, reason = "the library's signature")]
             async fn $name(
                 &mut self,
                 _: Channel<Msg>,

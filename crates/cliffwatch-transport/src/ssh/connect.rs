@@ -2,11 +2,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ring::digest::{self, Digest};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
-use super::credential::Loaded;
+use super::credential::{Loaded, hash};
 use super::dial::{self, Dialed, Terms};
 use super::error::SshError;
 use super::gate::{Outcome, Pause, Subjects};
@@ -173,19 +172,11 @@ impl Endpoint {
     }
 
     fn subjects(&self, loaded: &Loaded, trust: &Trust) -> Subjects {
-        let hash = |parts: [&[u8]; 3]| -> Digest {
-            let mut context = digest::Context::new(&digest::SHA256);
-            for part in parts {
-                context.update(&(part.len() as u64).to_be_bytes());
-                context.update(part);
-            }
-            context.finish()
-        };
         let address = self.address.to_string();
         let user = self.login.username.as_bytes();
         Subjects {
-            login: hash([address.as_bytes(), user, loaded.digest.as_ref()]),
-            host_key: hash([address.as_bytes(), b"", trust.digest().as_ref()]),
+            login: hash(&[address.as_bytes(), user, loaded.digest.as_ref()]),
+            host_key: hash(&[address.as_bytes(), trust.digest().as_ref()]),
         }
     }
 }

@@ -46,7 +46,7 @@ impl KeyRing {
         };
         match &credential.auth {
             Auth::Password(password) => Ok(Loaded {
-                digest: hash(&["password", password.expose()]),
+                digest: hash(&[b"password", password.expose().as_bytes()]),
                 proof: Proof::Password(password.clone()),
             }),
             Auth::Key { key, passphrase } => {
@@ -56,7 +56,8 @@ impl KeyRing {
                         failed(reason, Some("the key file must be readable by the user that runs Cliffwatch"))
                     })?,
                 };
-                let digest = hash(&["key", text.expose(), passphrase.as_ref().map_or("", Secret::expose)]);
+                let opens = passphrase.as_ref().map_or("", Secret::expose);
+                let digest = hash(&[b"key", text.expose().as_bytes(), opens.as_bytes()]);
                 let key = self.open(credential, digest, text, passphrase.clone()).await;
                 let (digest, key) = (digest, key.map_err(|(reason, hint)| failed(reason, hint))?);
                 Ok(Loaded { digest, proof: Proof::Key(key) })
@@ -65,7 +66,7 @@ impl KeyRing {
                 let (client, key) = agent(socket.as_deref(), identity.as_deref()).await.map_err(|reason| {
                     failed(reason, Some("name one key by its fingerprint: agent: \"SHA256:…\", as `ssh-add -l` prints it"))
                 })?;
-                let digest = hash(&["agent", &fingerprint(&key)]);
+                let digest = hash(&[b"agent", fingerprint(&key).as_bytes()]);
                 Ok(Loaded { digest, proof: Proof::Agent { client: Box::new(client), key: Box::new(key) } })
             }
         }
@@ -108,12 +109,12 @@ impl KeyRing {
     }
 }
 
-fn hash(parts: &[&str]) -> Digest {
+/// One digest of several parts, each under its length, so that no two neighbours run into each other.
+pub(super) fn hash(parts: &[&[u8]]) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
-        // The length keeps two neighbours from running into each other.
         context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
+        context.update(part);
     }
     context.finish()
 }

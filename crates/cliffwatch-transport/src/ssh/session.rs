@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connect::{Endpoint, Route};
-use super::connection::Connection;
+use super::connection::{Connection, SessionChannel};
 use super::error::SshError;
 use super::hub::{OpenBreaker, SshHub};
 use super::jump::JumpHost;
@@ -138,20 +138,23 @@ impl SshSession {
     /// A timeout ends the script's channel and leaves the held connection alone. A login that is bound to
     /// a forced command runs nothing else: [`SshError::Script`].
     pub async fn exec(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
-        let connection = {
+        let (connection, mode) = {
             let turn = timeout_at(deadline, self.link.lock()).await;
             let mut link =
                 turn.map_err(|_| SshError::Busy { reason: "another request holds the session".into() })?;
             let connected = timeout_at(deadline, self.connected(&mut link, deadline)).await;
             self.show(&link);
-            connected.map_err(|_| self.late("connecting and logging in"))??
+            (connected.map_err(|_| self.late("connecting and logging in"))??, link.mode)
         };
-        let opened = timeout_at(deadline, connection.open_session()).await;
-        let channel = opened.map_err(|_| {
-            // Whether the channel came into being is not known, and it could not be closed.
-            connection.cut();
-            self.late("opening a channel")
-        })??;
+        if mode == Mode::ShellLoop {
+            let mut shell = ShellLoop::start(&connection, self.channel(&connection, deadline).await?).await?;
+            let run = timeout_at(deadline, shell.run(&connection, script)).await;
+            match run.map_err(|_| self.late("waiting for the reply"))? {
+                Err(Fault::NotOurs { .. }) => {}
+                answer => return answer.map_err(|fault| fault.into_error(&connection)),
+            }
+        }
+        let channel = self.channel(&connection, deadline).await?;
         let run = timeout_at(deadline, shell::exec(&connection, channel, script)).await;
         run.map_err(|_| self.late("waiting for the reply"))?.map_err(|fault| fault.into_error(&connection))
     }
@@ -249,6 +252,14 @@ impl SshSession {
         Ok(connection)
     }
 
+    async fn channel(&self, connection: &Connection, deadline: Instant) -> Result<SessionChannel, SshError> {
+        timeout_at(deadline, connection.open_session()).await.map_err(|_| {
+            // Whether the channel came into being is not known, and it could not be closed.
+            connection.cut();
+            self.late("opening a channel")
+        })?
+    }
+
     fn late(&self, doing: &'static str) -> SshError {
         SshError::Timeout { peer: self.endpoint.address.to_string(), doing }
     }
@@ -335,7 +346,7 @@ impl Link {
         }
         let mut shell = match self.shell.take() {
             Some(shell) => shell,
-            None => ShellLoop::start(connection).await?,
+            None => ShellLoop::start(connection, connection.open_session().await?).await?,
         };
         let reply = if self.proven {
             shell.run(connection, script).await?

@@ -77,8 +77,7 @@ pub(super) struct ShellLoop {
 }
 
 impl ShellLoop {
-    pub(super) async fn start(connection: &Connection) -> Result<Self, SshError> {
-        let channel = connection.open_session().await?;
+    pub(super) async fn start(connection: &Connection, channel: SessionChannel) -> Result<Self, SshError> {
         channel.exec(SHELL.to_owned()).await.map_err(|_| connection.closed("starting a shell"))?;
         Ok(Self { channel, learned: Vec::new() })
     }
