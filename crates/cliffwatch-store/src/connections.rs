@@ -81,6 +81,10 @@ impl<E: Engine> Connections<E> {
         }
     }
 
+    pub(crate) fn engine(&self) -> &E {
+        &self.engine
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<E::Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -49,6 +49,9 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
 
     fn connect(&self, purpose: Purpose) -> impl Future<Output = Result<Self::Connection, StoreError>> + Send;
 
+    /// Lets another process write, after the last connection is closed.
+    fn release(&self) {}
+
     /// Says goodbye and waits for it.
     fn disconnect(connection: Self::Connection) -> impl Future<Output = ()> + Send;
 

@@ -185,5 +185,6 @@ impl<E: Engine> Store for SqlStore<E> {
     async fn close(&self) {
         self.writer.close(CLOSE_WAIT).await;
         self.readers.close(CLOSE_WAIT).await;
+        self.writer.engine().release();
     }
 }

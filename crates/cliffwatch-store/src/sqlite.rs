@@ -1,5 +1,6 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -28,11 +29,11 @@ const CACHE_KIB: &str = "-65536";
 /// Rows in flight between the connection's thread and the reader.
 const ROW_BUFFER: usize = 1_024;
 
-/// One file with one writer. The lock is held while this lives.
+/// One file with one writer. The lock is held until the store is closed.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     path: PathBuf,
-    _lock: Option<File>,
+    lock: Mutex<Option<File>>,
 }
 
 impl Sqlite {
@@ -40,7 +41,7 @@ impl Sqlite {
         // Two names of one file must meet at one lock.
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let lock = if read_only { None } else { Some(lock(&path)?) };
-        let sqlite = Self { path, _lock: lock };
+        let sqlite = Self { path, lock: Mutex::new(lock) };
         let purpose = if read_only { Purpose::Read } else { Purpose::Migrate };
         let mut connection = sqlite.connect(purpose).await?;
         let applied = applied(&mut connection).await?;
@@ -139,6 +140,10 @@ impl Engine for Sqlite {
             }
             other => other,
         })
+    }
+
+    fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     async fn disconnect(connection: SqliteConnection) {

@@ -65,7 +65,7 @@ impl<'a> Home<'a> {
         }
     }
 
-    async fn sqlite_connection(&self) -> sqlx::SqliteConnection {
+    pub async fn sqlite_connection(&self) -> sqlx::SqliteConnection {
         let StoreUrl::Sqlite(path) = self.url() else { unreachable!() };
         sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap()
     }
@@ -85,7 +85,7 @@ fn sqlite_row(row: &sqlx::sqlite::SqliteRow) -> Vec<String> {
             _ if value.is_null() => NULL.to_owned(),
             "INTEGER" | "BOOLEAN" => row.get_unchecked::<i64, _>(at).to_string(),
             "REAL" => row.get_unchecked::<f64, _>(at).to_string(),
-            _ => row.get_unchecked::<String, _>(at),
+            _ => compact(row.get_unchecked::<String, _>(at)),
         }
     };
     (0..row.len()).map(show).collect()
@@ -118,5 +118,13 @@ fn timestamp(micros: i64) -> String {
 
 /// The binary form of a jsonb: a version byte and the text.
 fn json(value: sqlx::postgres::PgValueRef<'_>) -> String {
-    String::from_utf8(value.as_bytes().unwrap()[1..].to_vec()).unwrap()
+    compact(String::from_utf8(value.as_bytes().unwrap()[1..].to_vec()).unwrap())
+}
+
+/// JSON without the blanks by which the engines differ.
+fn compact(text: String) -> String {
+    if !text.starts_with(['{', '[']) {
+        return text;
+    }
+    serde_json::from_str::<serde_json::Value>(&text).map_or(text, |value| value.to_string())
 }
