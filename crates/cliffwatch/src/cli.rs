@@ -1,0 +1,187 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flags;
+
+/// Catches NAT and session-table exhaustion before connections fail.
+#[derive(Debug, Parser)]
+#[command(name = "cliffwatch", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The service: polls, stores, evaluates, serves REST and /metrics.
+    Serve(ServeArgs),
+    /// Validates configuration, inventory and rules without touching the network.
+    Check(CheckArgs),
+    /// Polls once and prints the readings.
+    // A list of paths would swallow the names of devices that follow it.
+    #[command(mut_arg("inventory", |arg| arg.num_args(1)))]
+    Poll(PollArgs),
+    /// Makes the same JSON as `poll` from captured replies, offline.
+    Decode(DecodeArgs),
+    /// Runs rules over history.
+    Replay(ReplayArgs),
+    /// The configuration in force.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Prints the JSON schema of a file.
+    Schema(SchemaArgs),
+    /// Prints the OpenAPI document of the REST interface.
+    Openapi,
+    /// Asks the running service on its listen address whether it is healthy.
+    Healthcheck(ConfigArgs),
+    /// Copies the store to a new file while it is in use.
+    Backup(BackupArgs),
+}
+
+/// Where the configuration comes from; every flag outranks the environment and the file.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration; `cliffwatch.yaml` of the working directory where there is one.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Inventory files, and folders of files.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub inventory: Vec<PathBuf>,
+    /// `sqlite:FILE` or `postgres://user@host/db`.
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// `IP:PORT` to serve on.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How to print what is wrong.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+    /// Do not look whether secrets can be read: for machines that do not have them, such as CI.
+    #[arg(long)]
+    pub skip_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PollArgs {
+    /// The devices to poll; all of them where none is named.
+    #[arg(value_name = "DEVICE")]
+    pub devices: Vec<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How to print the readings.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TableOrJson,
+    /// End with status 1 when a table is that full (critical: 90 %).
+    #[arg(long, value_enum)]
+    pub fail_on: Option<FailOn>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArgs {
+    /// The platform that the replies come from.
+    pub platform: String,
+    /// The folder with the replies.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The rules to run, instead of those in force.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+    /// How much of the store's history: `30d`.
+    #[arg(long, value_name = "SPAN", conflicts_with = "samples")]
+    pub since: Option<String>,
+    /// A file with poll JSON, one object a line, instead of the store; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
+    /// How to print the events.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Prints every value in force and where it comes from. Secrets are shown as references.
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Which file.
+    #[arg(value_enum)]
+    pub name: SchemaName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The new file.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TextOrJson {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableOrJson {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Critical,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaName {
+    Config,
+    Inventory,
+}
+
+impl ConfigArgs {
+    /// As the configuration takes them.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            inventory: self.inventory.clone(),
+            rules: Vec::new(),
+            store: self.store.clone(),
+            listen: self.listen.clone(),
+        }
+    }
+}

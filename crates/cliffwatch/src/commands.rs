@@ -1,0 +1,86 @@
+//! What each command does.
+
+mod check;
+mod decode;
+mod estimate;
+mod openapi;
+mod poll;
+mod schema;
+mod setup;
+mod show;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::logging;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Fine.
+    Fine,
+    /// The thing asked about is not fine.
+    NotFine,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    /// The configuration cannot be used; the report was rendered.
+    #[error("{0}")]
+    Configuration(String),
+    /// What was asked makes no sense.
+    #[error("error: {0}")]
+    Usage(String),
+    /// It was tried and failed.
+    #[error("error: {0}")]
+    Failed(String),
+    /// Nobody reads what is printed.
+    #[error("error: cannot print: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Runs a command to its end: 0 fine, 1 the thing asked about is not fine, 2 wrong usage or unreadable
+/// configuration.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    if let Err(problem) = logging::start(std::env::var(logging::VARIABLE).ok().as_deref()) {
+        return fail(&CommandError::Usage(problem));
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&CommandError::Failed(format!("the runtime cannot start: {error}"))),
+    };
+    match runtime.block_on(dispatch(cli.command)) {
+        Ok(Status::Fine) => ExitCode::SUCCESS,
+        Ok(Status::NotFine) => ExitCode::from(1),
+        // `cliffwatch … | head` is no failure.
+        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn dispatch(command: Command) -> Result<Status, CommandError> {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Check(args) => check::run(&args, &mut out),
+        Command::Poll(args) => poll::run(&args, &mut out).await,
+        Command::Decode(args) => decode::run(&args, &mut out),
+        Command::Config(ConfigCommand::Show(args)) => show::run(&args, &mut out),
+        Command::Schema(args) => schema::run(&args, &mut out),
+        Command::Openapi => openapi::run(&mut out),
+        Command::Serve(_) | Command::Replay(_) | Command::Healthcheck(_) | Command::Backup(_) => {
+            Err(CommandError::Usage("not yet".into()))
+        }
+    }
+}
+
+fn fail(error: &CommandError) -> ExitCode {
+    // Where standard error is gone, too, the status is all that is left.
+    let _unheard = writeln!(io::stderr(), "{}", error.to_string().trim_end()).is_err();
+    match error {
+        CommandError::Configuration(_) | CommandError::Usage(_) => ExitCode::from(2),
+        CommandError::Failed(_) | CommandError::Output(_) => ExitCode::from(1),
+    }
+}

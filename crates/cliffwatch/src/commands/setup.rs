@@ -1,0 +1,91 @@
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use cliffwatch_rules::RuleSet;
+use cliffwatch_source::Target;
+
+use super::CommandError;
+use crate::config::{self, Config, Flags};
+use crate::diagnostics::{Problem, Report};
+use crate::inventory::{self, Scope};
+use crate::registry::Registry;
+use crate::rules_file;
+
+/// Everything that the operator wrote, read and checked.
+pub(super) struct Setup {
+    pub config: Config,
+    pub targets: Vec<Arc<Target>>,
+    pub rules: Arc<RuleSet>,
+    pub report: Report,
+}
+
+/// How far to check.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Depth {
+    /// Whether secrets are looked at where they are kept.
+    pub secrets: bool,
+    /// Whether an inventory without devices is an error.
+    pub devices: bool,
+}
+
+impl Setup {
+    /// Reads everything; the report says whether it can be used.
+    pub(super) fn load(flags: &Flags, registry: &Registry, depth: Depth) -> Self {
+        let mut report = Report::default();
+        let names: Vec<String> =
+            std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+        config::check_variables(names.iter().map(String::as_str), &mut report);
+        let config = config::load(flags, &environment, depth.secrets, &mut report);
+        let rules = rules_file::load(&config.rules.value, &mut report);
+        let scope = Scope { only: &config.only.value, secrets: depth.secrets };
+        let targets = inventory::load(&config.inventory.value, registry, scope, &mut report);
+        if depth.devices && targets.is_empty() && report.errors() == 0 {
+            report.push(no_devices(&config));
+        }
+        Self { config, targets, rules, report }
+    }
+
+    /// The same where nothing may be wrong: warnings go to standard error, errors end the command.
+    pub(super) fn load_good(flags: &Flags, registry: &Registry, depth: Depth) -> Result<Self, CommandError> {
+        let setup = Self::load(flags, registry, depth);
+        let text = setup.report.to_text();
+        if setup.report.errors() > 0 {
+            return Err(CommandError::Configuration(text));
+        }
+        warn(&text);
+        Ok(setup)
+    }
+}
+
+/// Progress and warnings go to people only; logs have their own way.
+fn warn(text: &str) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() && !text.is_empty() {
+        let _unheard = stderr.write_all(text.as_bytes()).is_err();
+    }
+}
+
+fn no_devices(config: &Config) -> Problem {
+    let devices = "devices:\n  - { name: this-host, platform: linux, address: local }";
+    if config.inventory.value.is_empty() {
+        return Problem::error(None, "there is no inventory").hint(format!(
+            "write `inventory.yaml`, or name a file with --inventory; this is a whole one:\n{devices}"
+        ));
+    }
+    let only = &config.only.value;
+    if !only.is_empty() {
+        let labels =
+            only.iter().map(|(label, value)| format!("{label}={value}")).collect::<Vec<_>>().join(", ");
+        return Problem::error(
+            config.only.origin.at(),
+            format!("no device of the inventory has the labels {labels}"),
+        );
+    }
+    Problem::error(config.inventory.origin.at(), "the inventory has no devices")
+        .hint(format!("this is a whole one:\n{devices}"))
+}
+
+fn environment(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?.to_string_lossy().into_owned();
+    (!value.is_empty()).then_some(value)
+}

@@ -1,0 +1,67 @@
+//! The configuration: a flag beats the environment, which beats `cliffwatch.yaml`, which beats the default,
+//! and each value remembers which it was.
+
+mod access;
+mod file;
+
+mod load;
+mod origin;
+mod show;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use cliffwatch_api::TlsFiles;
+use cliffwatch_model::PollerName;
+use cliffwatch_source::SecretRef;
+use cliffwatch_store::StoreUrl;
+use schemars::Schema;
+
+pub(crate) use file::{MetricsAccess, TokenScope};
+pub(crate) use load::{Flags, check_variables, load};
+pub(crate) use origin::{Given, Origin};
+pub(crate) use show::shown;
+
+use crate::inventory::NamedPath;
+use crate::value::Span;
+
+/// How Cliffwatch runs.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub poller: Given<PollerName>,
+    pub only: Given<BTreeMap<String, String>>,
+    pub listen: Given<SocketAddr>,
+    pub tls: Option<Given<TlsFiles>>,
+    pub allow_plaintext: Given<bool>,
+    pub store: Given<StoreUrl>,
+    pub store_password: Option<Given<SecretRef>>,
+    pub data_dir: Given<PathBuf>,
+    pub inventory: Given<Vec<NamedPath>>,
+    pub rules: Given<Vec<NamedPath>>,
+    pub retention: Retention,
+    pub tokens: Vec<Token>,
+    pub metrics: Given<MetricsAccess>,
+}
+
+/// How long each kind of history is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Retention {
+    pub samples: Given<Span>,
+    pub rollups: Given<Span>,
+    pub polls: Given<Span>,
+    pub events: Given<Span>,
+}
+
+/// One who may ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub name: String,
+    pub scope: TokenScope,
+    pub secret: Given<SecretRef>,
+}
+
+/// The JSON schema of `cliffwatch.yaml`.
+pub(crate) fn schema() -> Schema {
+    schemars::schema_for!(file::ConfigFile)
+}

@@ -1,0 +1,53 @@
+//! The inventory: files and folders of files, merged, checked, and turned into what sources are opened with.
+//!
+//! All files form one inventory: a credential of one may be used by a device of another, and names are
+//! unique over all of them.
+
+mod address;
+mod credential;
+mod device;
+mod file;
+mod fleet;
+mod folder;
+mod host_key;
+mod jump;
+mod layer;
+mod parts;
+mod timing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cliffwatch_source::Target;
+use schemars::Schema;
+
+pub(crate) use folder::NamedPath;
+
+use crate::diagnostics::Report;
+use crate::registry::Registry;
+
+/// What of the inventory is asked for, and how far it is checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    /// Only devices with all of these labels are ours; empty: all of them.
+    pub only: &'a BTreeMap<String, String>,
+    /// Whether secrets are looked at where they are kept.
+    pub secrets: bool,
+}
+
+/// Reads and checks the inventory. The targets are good for use only when the report has no error.
+pub(crate) fn load(
+    paths: &[NamedPath],
+    registry: &Registry,
+    scope: Scope<'_>,
+    report: &mut Report,
+) -> Vec<Arc<Target>> {
+    let files = folder::load_all(paths, report);
+    let parts = parts::Parts::collect(&files, report);
+    fleet::build(&parts, registry, scope, report)
+}
+
+/// The JSON schema of an inventory file.
+pub(crate) fn schema() -> Schema {
+    schemars::schema_for!(file::InventoryFile)
+}
