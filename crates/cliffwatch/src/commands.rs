@@ -1,13 +1,20 @@
 //! What each command does.
 
+mod backup;
 mod check;
 mod decode;
 mod estimate;
+mod health;
 mod openapi;
 mod poll;
+mod replay;
+mod samples;
 mod schema;
+mod serve;
 mod setup;
 mod show;
+mod signals;
+mod store;
 mod table;
 
 use std::io::{self, Write};
@@ -52,7 +59,10 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&CommandError::Failed(format!("the runtime cannot start: {error}"))),
     };
-    match runtime.block_on(dispatch(cli.command)) {
+    let ended = runtime.block_on(dispatch(cli.command));
+    // A second signal ends the process with work under way; nothing waits for it.
+    runtime.shutdown_background();
+    match ended {
         Ok(Status::Fine) => ExitCode::SUCCESS,
         Ok(Status::NotFine) => ExitCode::from(1),
         // `cliffwatch … | head` is no failure.
@@ -70,9 +80,10 @@ async fn dispatch(command: Command) -> Result<Status, CommandError> {
         Command::Config(ConfigCommand::Show(args)) => show::run(&args, &mut out),
         Command::Schema(args) => schema::run(&args, &mut out),
         Command::Openapi => openapi::run(&mut out),
-        Command::Serve(_) | Command::Replay(_) | Command::Healthcheck(_) | Command::Backup(_) => {
-            Err(CommandError::Usage("not yet".into()))
-        }
+        Command::Replay(args) => replay::run(&args, &mut out).await,
+        Command::Backup(args) => backup::run(&args, &mut out).await,
+        Command::Healthcheck(args) => health::run(&args, &mut out).await,
+        Command::Serve(args) => serve::run(&args).await,
     }
 }
 

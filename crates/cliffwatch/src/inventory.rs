@@ -16,7 +16,6 @@ mod parts;
 mod timing;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use cliffwatch_source::Target;
 use schemars::Schema;
@@ -41,7 +40,7 @@ pub(crate) fn load(
     registry: &Registry,
     scope: Scope<'_>,
     report: &mut Report,
-) -> Vec<Arc<Target>> {
+) -> Vec<Target> {
     let files = folder::load_all(paths, report);
     let parts = parts::Parts::collect(&files, report);
     fleet::build(&parts, registry, scope, report)

@@ -21,8 +21,8 @@ impl Registry {
         Self { factories: vec![Arc::new(LinuxFactory::new(SshHub::new()))] }
     }
 
-    pub(crate) fn factories(&self) -> &[Arc<dyn SourceFactory>] {
-        &self.factories
+    pub(crate) fn factories(&self) -> Vec<Arc<dyn SourceFactory>> {
+        self.factories.clone()
     }
 
     pub(crate) fn factory(&self, platform: &Platform) -> Option<&Arc<dyn SourceFactory>> {

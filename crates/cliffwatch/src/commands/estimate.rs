@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_source::Target;
@@ -23,7 +22,7 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    pub(super) fn of(targets: &[Arc<Target>], samples_kept: Duration, polls_kept: Duration) -> Self {
+    pub(super) fn of(targets: &[Target], samples_kept: Duration, polls_kept: Duration) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

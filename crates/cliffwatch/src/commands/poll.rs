@@ -44,7 +44,7 @@ pub(super) async fn run(args: &PollArgs, out: &mut dyn Write) -> Result<Status, 
     Ok(if failed || critical { Status::NotFine } else { Status::Fine })
 }
 
-fn chosen(targets: &[Arc<Target>], names: &[String]) -> Result<Vec<Arc<Target>>, CommandError> {
+fn chosen(targets: &[Target], names: &[String]) -> Result<Vec<Target>, CommandError> {
     if names.is_empty() {
         return Ok(targets.to_vec());
     }
@@ -60,7 +60,7 @@ fn chosen(targets: &[Arc<Target>], names: &[String]) -> Result<Vec<Arc<Target>>,
 }
 
 /// Polls each device once, in the order of the inventory.
-async fn poll_all(targets: Vec<Arc<Target>>, registry: &Registry, poller: &PollerName) -> Vec<Poll> {
+async fn poll_all(targets: Vec<Target>, registry: &Registry, poller: &PollerName) -> Vec<Poll> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut polls = Vec::with_capacity(targets.len());
     let mut running = JoinSet::new();

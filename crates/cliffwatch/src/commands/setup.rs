@@ -14,7 +14,7 @@ use crate::rules_file;
 /// Everything that the operator wrote, read and checked.
 pub(super) struct Setup {
     pub config: Config,
-    pub targets: Vec<Arc<Target>>,
+    pub targets: Vec<Target>,
     pub rules: Arc<RuleSet>,
     pub report: Report,
 }
@@ -85,7 +85,7 @@ fn no_devices(config: &Config) -> Problem {
         .hint(format!("this is a whole one:\n{devices}"))
 }
 
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?.to_string_lossy().into_owned();
     (!value.is_empty()).then_some(value)
 }

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use cliffwatch_source::{Target, Weight};
 
@@ -22,7 +21,7 @@ pub(super) fn build(
     registry: &Registry,
     scope: Scope<'_>,
     report: &mut Report,
-) -> Vec<Arc<Target>> {
+) -> Vec<Target> {
     let logins = Logins::read(parts, scope.secrets, report);
     let jumps = Jumps::read(parts, &logins, report);
     check_dependencies(parts, report);
@@ -47,7 +46,7 @@ pub(super) fn build(
         let said = login_named && target.credential.is_none();
         check_with_platform(&target, part, &around, if said { "credential" } else { "" }, report);
         if carries(&target.device.labels, scope.only) {
-            targets.push(Arc::new(target));
+            targets.push(target);
         }
     }
     targets
