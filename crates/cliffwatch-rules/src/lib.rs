@@ -19,12 +19,14 @@
 //! To read on: `engine.rs`, then `table.rs`, `conditions/`, `lifecycle.rs`.
 
 mod baseline;
+mod builtin;
 mod conditions;
 mod device;
 mod engine;
 mod event;
 mod lifecycle;
 mod observe;
+mod phase;
 mod rule;
 mod ruleset;
 mod span;
@@ -42,3 +44,6 @@ pub use rule::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Subject};
 pub use ruleset::{RULES_MAX, RuleEntry, RuleError, RuleSet};
 pub use span::parse_span;
 pub use state::StateError;
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,10 @@ impl Pass<'_> {
         Moment { at: self.header.finished_at, live: self.live }
     }
 
+    fn is_cgn(&self) -> bool {
+        self.facts.labels.get(CGN).is_some_and(|value| value != "false")
+    }
+
     /// The rules about the device itself; whether it just turned out to be unreadable.
     fn device(&self, tracks: &mut Tracks, view: &DeviceView<'_>, out: &mut Verdicts) -> bool {
         let about = About { facts: self.facts, table: None };
@@ -119,7 +123,7 @@ impl Pass<'_> {
         let late = memory.is_late(reading);
         let signals = Signals::of(reading);
         memory.take(reading, &signals, self.header, ticks);
-        let view = TableView { reading, signals: &signals, memory, cgn: self.facts.labels.contains_key(CGN) };
+        let view = TableView { reading, signals: &signals, memory, cgn: self.is_cgn() };
         for Track { rule, progress } in &mut tracks.bound {
             let change =
                 if late { self.late(rule, progress, &view) } else { self.current(rule, progress, &view) };
@@ -239,7 +243,8 @@ impl Pass<'_> {
             let id = key.id();
             let Some(table) = tables.get_mut(&id) else { continue };
             // The journal knows that it came back after this.
-            if table.tracks.progress().any(|(_, progress)| progress.is_settled(self.header.finished_at)) {
+            let after = self.header.finished_at.plus(Duration::from_micros(1));
+            if table.tracks.progress().any(|(_, progress)| progress.is_settled(after)) {
                 continue;
             }
             let about = About { facts: self.facts, table: Some((id, &table.path)) };

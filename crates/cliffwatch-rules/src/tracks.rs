@@ -3,7 +3,8 @@ use std::sync::Arc;
 use cliffwatch_model::{AlertEvent, AlertState, Timestamp};
 use serde_json::Value;
 
-use crate::lifecycle::{Alert, Last, Phase, Progress};
+use crate::lifecycle::Progress;
+use crate::phase::{Alert, Last, Phase};
 use crate::{RuleSet, RuleSpec};
 
 /// The rules that look at one table or device, and how far each is.
@@ -128,7 +129,7 @@ impl Progress {
         }
         self.settled = self.settled.max(Some(event.at));
         if let Some(phase) = Phase::of(event) {
-            let before = self.alert.replace(Alert::of(event, phase));
+            let before = self.alert.replace(Alert::of(event, phase, current));
             return before.filter(|_| current.is_none());
         }
         self.closed = self.closed.max(Some(event.onset));
@@ -151,7 +152,7 @@ impl Phase {
                 Some(Self::Pending { held: std::time::Duration::ZERO, last: Last::Raised(event.onset) })
             }
             AlertState::Firing => Some(Self::Firing),
-            AlertState::Recovering => Some(Self::Recovering { since: event.at }),
+            AlertState::Recovering => Some(Self::Recovering { since: Some(event.at) }),
             AlertState::Stale => Some(Self::Stale),
             AlertState::Resolved | AlertState::Gone => None,
         }
@@ -159,13 +160,14 @@ impl Phase {
 }
 
 impl Alert {
-    fn of(event: &AlertEvent, phase: Phase) -> Self {
+    /// `known` is the same alert as it was remembered.
+    fn of(event: &AlertEvent, phase: Phase, known: Option<Self>) -> Self {
         Self {
             onset: event.onset,
             at: event.at,
             severity: event.severity,
             seq: event.seq,
-            told: event.told.then_some(event.severity),
+            told: if event.told { Some(event.severity) } else { known.and_then(|known| known.told) },
             asked: !matches!(phase, Phase::Pending { .. }),
             counted: event.evidence.get(SINCE_ONSET).and_then(Value::as_u64).unwrap_or(0),
             phase,

@@ -2,7 +2,8 @@ use cliffwatch_model::{CounterClass, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Line, since_onset};
+use super::Line;
+use super::reading::{self, since_onset};
 use crate::summary::{counted, grouped};
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
@@ -45,7 +46,7 @@ impl Colliding {
         if !view.signals.read.has(CounterClass::Collision) && view.signals.collisions == 0 {
             return Verdict::Unknown;
         }
-        let verdict = self.line().judge(super::number(collisions(view)), Severity::Warning);
+        let verdict = self.line().judge(reading::number(collisions(view)), Severity::Warning);
         match verdict {
             Verdict::Raised(_) if !self.is_unusual(view) => Verdict::Between,
             verdict => verdict,
@@ -53,7 +54,7 @@ impl Colliding {
     }
 
     fn is_unusual(&self, view: &TableView<'_>) -> bool {
-        let collisions = super::number(collisions(view));
+        let collisions = reading::number(collisions(view));
         let share = set_ups(view).is_none_or(|set_ups| collisions * 1_000.0 >= set_ups * self.per_thousand);
         let median = view.memory.usual_collisions.median();
         share && median.is_some_and(|median| collisions >= f64::from(median) * self.times_median)
@@ -66,7 +67,7 @@ impl Colliding {
     pub(super) fn explain(&self, view: &TableView<'_>, total: u64) -> Explanation {
         let collisions = collisions(view);
         let median = view.memory.usual_collisions.median();
-        let mut evidence = super::numbers(view);
+        let mut evidence = reading::numbers(view);
         since_onset(&mut evidence, total);
         evidence.insert("collisions_in_5m".into(), json!(collisions));
         evidence.insert("usual_in_5m".into(), json!(median));
@@ -74,7 +75,7 @@ impl Colliding {
         let usual = median.map_or_else(|| "unknown".to_owned(), |median| grouped(median.into()));
         let text = format!("{} in 5 min, usual are {usual}", counted(collisions, "collision", "collisions"));
         Explanation {
-            value: Some(super::number(collisions)),
+            value: Some(reading::number(collisions)),
             threshold: Some(self.raise),
             unit: "collisions/5min",
             text,

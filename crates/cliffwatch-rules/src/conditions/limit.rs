@@ -1,6 +1,7 @@
 use cliffwatch_model::{Setting, Severity};
 use serde_json::json;
 
+use super::reading;
 use crate::device::{DeviceChange, DeviceView};
 use crate::summary::{grouped, origin};
 use crate::table::{CHANGE_SHOWN, Changed, TableChange, TableView};
@@ -20,7 +21,7 @@ pub(super) fn judge_table(view: &TableView<'_>) -> Verdict {
 }
 
 pub(super) fn explain_table(view: &TableView<'_>) -> Explanation {
-    let mut evidence = super::numbers(view);
+    let mut evidence = reading::numbers(view);
     let limit = view.memory.limit;
     match (view.memory.change, limit) {
         (Some(TableChange { what: Changed::StoppedTracking, .. }), _) => {
@@ -31,8 +32,8 @@ pub(super) fn explain_table(view: &TableView<'_>) -> Explanation {
             let (from, to) = (before.limit.get(), now.limit.get());
             evidence.insert("limit_before".into(), json!(from));
             Explanation {
-                value: Some(super::number(to)),
-                threshold: Some(super::number(from)),
+                value: Some(reading::number(to)),
+                threshold: Some(reading::number(from)),
                 unit: view.reading.unit.as_str(),
                 text: format!("{}, {}", moved("limit", from, to), origin(now.origin)),
                 evidence,
@@ -67,8 +68,8 @@ pub(super) fn explain_device(view: &DeviceView<'_>) -> Explanation {
     let (from, to) = (change.before.unsigned_abs(), now.unsigned_abs());
     let numbers = [("setting", json!(change.setting)), ("before", json!(change.before)), ("now", json!(now))];
     Explanation {
-        value: Some(super::number(to)),
-        threshold: Some(super::number(from)),
+        value: Some(reading::number(to)),
+        threshold: Some(reading::number(from)),
         unit: "buckets",
         text: moved(&change.setting, from, to),
         evidence: numbers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),

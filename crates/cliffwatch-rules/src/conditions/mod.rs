@@ -9,26 +9,26 @@ mod credential;
 mod limit;
 mod memory;
 pub(crate) mod ourselves;
+mod parameters;
 mod quota;
+mod reading;
 mod refusing;
 mod shedding;
 mod stale;
 mod utilization;
 
-use cliffwatch_model::{CounterClass, Increase, Severity};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 pub use colliding::Colliding;
+pub use parameters::{Line, NoParameters};
 pub use refusing::Refusing;
 pub use stale::Stale;
 pub use utilization::Utilization;
 
+use self::parameters::overlay;
 use crate::device::DeviceView;
-use crate::summary::spoken;
 use crate::table::{Signals, TableView};
-use crate::tracks::SINCE_ONSET;
 use crate::verdict::{Explanation, Verdict};
 
 /// What a rule watches for, with its parameters.
@@ -64,47 +64,6 @@ pub enum Condition {
     /// `clock-step`: seconds by which our own clock jumped, either way.
     ClockStep(Line),
 }
-
-/// Two lines instead of one, so that a value at the line does not flap: raised at or above the one,
-/// clear below the other.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Line {
-    /// The condition holds at and above this.
-    pub raise: f64,
-    /// It is over below this.
-    pub clear: f64,
-}
-
-impl Line {
-    pub(crate) fn judge(self, value: f64, severity: Severity) -> Verdict {
-        if !value.is_finite() {
-            Verdict::Unknown
-        } else if value >= self.raise {
-            Verdict::Raised(severity)
-        } else if value < self.clear {
-            Verdict::Clear
-        } else {
-            Verdict::Between
-        }
-    }
-
-    fn check(self) -> Result<(), String> {
-        let Self { raise, clear } = self;
-        if !(raise.is_finite() && clear.is_finite() && clear >= 0.0) {
-            return Err(format!("raise ({raise}) and clear ({clear}) must be numbers from 0 up"));
-        }
-        if clear > raise {
-            return Err(format!("clear ({clear}) must not be above raise ({raise})"));
-        }
-        Ok(())
-    }
-}
-
-/// The condition has nothing to set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoParameters {}
 
 impl Condition {
     /// The same condition with some parameters replaced.
@@ -244,70 +203,4 @@ impl Condition {
             _ => Explanation::default(),
         }
     }
-}
-
-/// The parameters with those that are given in the place of their old values.
-fn overlay<T: Serialize + DeserializeOwned>(base: &T, given: &Map<String, Value>) -> Result<T, String> {
-    let Ok(Value::Object(mut merged)) = serde_json::to_value(base) else {
-        return Err("the kind's parameters are not a map".to_owned());
-    };
-    merged.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
-    serde_json::from_value(Value::Object(merged)).map_err(|error| error.to_string())
-}
-
-/// The verdict on a counter of which any increase counts. Measured as zero is clear, not read is unknown.
-fn counter_verdict(view: &TableView<'_>, amount: u64, class: CounterClass, severity: Severity) -> Verdict {
-    if amount > 0 {
-        Verdict::Raised(severity)
-    } else if view.signals.read.has(class) {
-        Verdict::Clear
-    } else {
-        Verdict::Unknown
-    }
-}
-
-/// The numbers of the reading itself: part of every table event's evidence.
-fn numbers(view: &TableView<'_>) -> Map<String, Value> {
-    let reading = view.reading;
-    let mut numbers = Map::new();
-    let mut note = |name: &str, value: Value| numbers.insert(name.to_owned(), value);
-    note("used", json!(reading.used));
-    match reading.capacity {
-        Ok(capacity) => {
-            note("limit", json!(capacity.limit));
-            note("limit_origin", json!(capacity.origin));
-            note("limit_bound", json!(capacity.bound));
-        }
-        Err(reason) => {
-            note("limit_unknown", json!(reason));
-        }
-    }
-    if let Some(percent) = view.fill_percent() {
-        note("used_percent", json!(percent));
-    }
-    if let Some(sheds_at) = reading.sheds_at {
-        note("sheds_at", json!(sheds_at));
-    }
-    if !reading.increases.is_empty() {
-        let rise =
-            |i: &Increase| (i.counter.to_string(), json!({"by": i.amount, "over_seconds": i.over_seconds}));
-        note("increases", Value::Object(reading.increases.iter().map(rise).collect()));
-    }
-    numbers
-}
-
-/// Adds how much a counter rose since the alert's onset.
-fn since_onset(evidence: &mut Map<String, Value>, total: u64) {
-    evidence.insert(SINCE_ONSET.to_owned(), json!(total));
-}
-
-/// ` in 10 s`, where it is known over how long.
-fn over(view: &TableView<'_>) -> String {
-    let over = view.signals.over;
-    if over.is_zero() { String::new() } else { format!(" in {}", spoken(over)) }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure to be shown and compared; exact below 2^53")]
-fn number(count: u64) -> f64 {
-    count as f64
 }

@@ -17,7 +17,7 @@ pub mod figures {
     pub const POLL_SLIP_SECONDS: &str = "poll_slip_seconds";
     /// Ticks that were missed since then.
     pub const POLLS_MISSED: &str = "polls_missed";
-    /// How far our own clock jumped since then; negative where it jumped back.
+    /// How far the system's clock is ahead of ours, which does not follow a jump; negative: behind.
     pub const CLOCK_STEP_SECONDS: &str = "clock_step_seconds";
     /// Deliveries that were tried more than once and are not delivered.
     pub const DELIVERIES_FAILING: &str = "deliveries_failing";
@@ -86,7 +86,11 @@ impl Strain {
                 format!("polls start up to {slip:.1} s late, {missed:.0} ticks were missed")
             }
             Self::Notifier => format!("{:.0} deliveries keep failing", of(figures::DELIVERIES_FAILING)),
-            Self::Clock => format!("our own clock jumped by {:.1} s", of(figures::CLOCK_STEP_SECONDS)),
+            Self::Clock => {
+                let step = of(figures::CLOCK_STEP_SECONDS);
+                let way = if step < 0.0 { "back" } else { "forward" };
+                format!("the system's clock jumped {way} by {:.1} s; we go on without it", step.abs())
+            }
         }
     }
 }

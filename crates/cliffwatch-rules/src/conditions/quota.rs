@@ -1,7 +1,7 @@
 use cliffwatch_model::{CounterClass, Severity};
 use serde_json::json;
 
-use super::{counter_verdict, since_onset};
+use super::reading::{self, counter_verdict, since_onset};
 use crate::summary::{self, counted};
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
@@ -13,10 +13,10 @@ pub(super) fn judge(view: &TableView<'_>) -> Verdict {
 
 pub(super) fn explain(view: &TableView<'_>, total: u64) -> Explanation {
     let held_back = view.signals.held_back;
-    let mut evidence = super::numbers(view);
+    let mut evidence = reading::numbers(view);
     since_onset(&mut evidence, total);
     if !view.signals.over.is_zero() {
-        let rate = super::number(held_back) / view.signals.over.as_secs_f64();
+        let rate = reading::number(held_back) / view.signals.over.as_secs_f64();
         evidence.insert("per_second".into(), json!(rate));
     }
     let text = if held_back == 0 {
@@ -24,10 +24,10 @@ pub(super) fn explain(view: &TableView<'_>, total: u64) -> Explanation {
     } else {
         let rises = summary::rises(view.reading, CounterClass::PolicyLimit);
         let connections = counted(held_back, "connection", "connections");
-        format!("{connections} held back by a configured quota{} ({rises})", super::over(view))
+        format!("{connections} held back by a configured quota{} ({rises})", reading::over(view))
     };
     Explanation {
-        value: Some(super::number(held_back)),
+        value: Some(reading::number(held_back)),
         threshold: Some(1.0),
         unit: "connections",
         text,

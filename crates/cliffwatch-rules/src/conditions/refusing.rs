@@ -4,7 +4,7 @@ use cliffwatch_model::{Bound, CounterClass, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::since_onset;
+use super::reading::{self, since_onset};
 use crate::summary::{self, counted};
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
@@ -112,7 +112,7 @@ impl Refusing {
         let signals = view.signals;
         let lost = signals.lost();
         let clashes_in_5m = view.memory.clashes.sum(view.reading.observed_at, WINDOW_SPAN);
-        let mut evidence = super::numbers(view);
+        let mut evidence = reading::numbers(view);
         since_onset(&mut evidence, total);
         evidence.insert("lost".into(), json!(lost));
         evidence.insert("clashes".into(), json!(signals.clashes));
@@ -120,7 +120,7 @@ impl Refusing {
         evidence
             .insert("ticks_with_refusals".into(), json!(format!("{} of {}", self.ticks_hit(view), self.of)));
         Explanation {
-            value: Some(super::number(lost)),
+            value: Some(reading::number(lost)),
             threshold: Some(1.0),
             unit: "connections",
             text: format!("{} at {}", what(view), summary::fill(view)),
@@ -138,5 +138,5 @@ fn what(view: &TableView<'_>) -> String {
         if view.signals.clashes == lost { "lost to clashes or missing source ports" } else { "refused" };
     let rises = summary::rises(view.reading, CounterClass::Refused);
     let lost = counted(lost, "new connection", "new connections");
-    format!("{lost} {how}{} ({rises})", super::over(view))
+    format!("{lost} {how}{} ({rises})", reading::over(view))
 }

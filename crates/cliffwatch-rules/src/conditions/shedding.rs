@@ -1,6 +1,6 @@
 use cliffwatch_model::{CounterClass, Severity};
 
-use super::{counter_verdict, since_onset};
+use super::reading::{self, counter_verdict, since_onset};
 use crate::summary::{self, counted};
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
@@ -12,17 +12,17 @@ pub(super) fn judge(view: &TableView<'_>) -> Verdict {
 
 pub(super) fn explain(view: &TableView<'_>, total: u64) -> Explanation {
     let evicted = view.signals.evicted;
-    let mut evidence = super::numbers(view);
+    let mut evidence = reading::numbers(view);
     since_onset(&mut evidence, total);
     let what = if evicted == 0 {
         "no entry thrown out".to_owned()
     } else {
         let rises = summary::rises(view.reading, CounterClass::Evicted);
         let entries = counted(evicted, "entry", "entries");
-        format!("{entries} thrown out to make room{} ({rises})", super::over(view))
+        format!("{entries} thrown out to make room{} ({rises})", reading::over(view))
     };
     Explanation {
-        value: Some(super::number(evicted)),
+        value: Some(reading::number(evicted)),
         threshold: Some(1.0),
         unit: "entries",
         text: format!("{what} at {}", summary::fill(view)),

@@ -1,7 +1,7 @@
 use cliffwatch_model::{Bound, Role, Severity, TableKind, TableState, Unit};
 use serde::{Deserialize, Serialize};
 
-use super::Line;
+use super::{Line, reading};
 use crate::summary;
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
@@ -59,7 +59,7 @@ impl Utilization {
             threshold: Some(self.line(view).raise),
             unit: "%",
             text: summary::fill(view),
-            evidence: super::numbers(view),
+            evidence: reading::numbers(view),
         }
     }
 

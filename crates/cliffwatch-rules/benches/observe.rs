@@ -1,0 +1,186 @@
+//! How many samples a second one core takes through all rules, and how much it remembers of a table.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliffwatch_model::{
+    Capacity, CapacityReason, CounterClass, CounterKind, CounterName, CounterTotal, DeviceName, GroupName,
+    Increase, Load, Marks, Observation, Outcome, Platform, PollHeader, PollerName, Reachability, Role, Scope,
+    Setting, TableKey, TableKind, TableObservation, TableState, Timestamp, Trigger, Unit,
+};
+use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+/// The columns of Linux' stat file that are counters, as the adapter classes them.
+const COUNTERS: [(&str, CounterClass); 8] = [
+    ("drop", CounterClass::Refused),
+    ("insert_failed", CounterClass::Refused),
+    ("early_drop", CounterClass::Evicted),
+    ("clash_resolve", CounterClass::Pressure),
+    ("found", CounterClass::Pressure),
+    ("search_restart", CounterClass::Pressure),
+    ("chaintoolong", CounterClass::Pressure),
+    ("clash", CounterClass::Collision),
+];
+
+/// What happens to the tables.
+#[derive(Clone, Copy)]
+enum Case {
+    /// Half full, and nothing is lost.
+    Healthy,
+    /// Full, and every counter rises at every poll: all windows are full, no alert changes.
+    Failing,
+    /// Full and lossy at one poll, empty and quiet at the next: every rule makes an event at every poll.
+    Flapping,
+}
+
+impl Case {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Failing => "failing",
+            Self::Flapping => "flapping",
+        }
+    }
+
+    fn is_bad(self, poll: u64) -> bool {
+        match self {
+            Self::Healthy => false,
+            Self::Failing => true,
+            Self::Flapping => poll.is_multiple_of(2),
+        }
+    }
+}
+
+fn table(device: &DeviceName, number: usize) -> TableObservation {
+    let scope = Scope::new("netns", &format!("pod-{number}"));
+    let key = Arc::new(TableKey::new(device.clone(), scope, TableKind::Conntrack, "nf_conntrack"));
+    let total = |class| CounterTotal { class, kind: CounterKind::Cumulative, value: 7 };
+    TableObservation {
+        id: key.id(),
+        table: key,
+        unit: Unit::Entries,
+        group: GroupName::new("conntrack").unwrap(),
+        state: TableState::Tracking,
+        role: Role::Whole,
+        epoch: None,
+        observed_at: Timestamp::default(),
+        revision: 0,
+        marks: Marks::default(),
+        used: Some(131_072),
+        capacity: Capacity::reported(262_144).ok_or(CapacityReason::NotTold),
+        sheds_at: None,
+        setup_rate: None,
+        teardown_rate: None,
+        counters: COUNTERS.map(|(name, class)| (CounterName::new(name).unwrap(), total(class))).into(),
+        increases: Vec::new(),
+    }
+}
+
+fn observation(tables: usize) -> Observation {
+    let device = DeviceName::new("nat-gw-1").unwrap();
+    let settings =
+        ["nf_conntrack_buckets", "nf_conntrack_max", "nf_conntrack_tcp_timeout_established_seconds"];
+    Observation {
+        header: PollHeader {
+            device: device.clone(),
+            platform: Platform::new("linux").unwrap(),
+            poller: PollerName::new("ams1").unwrap(),
+            seq: 0,
+            trigger: Trigger::Tick,
+            started_at: Timestamp::default(),
+            finished_at: Timestamp::default(),
+            interval: Duration::from_secs(10),
+            late: false,
+            lag: Duration::ZERO,
+        },
+        outcome: Outcome::Ok,
+        error: None,
+        epoch: None,
+        tables: (0..tables).map(|number| table(&device, number)).collect(),
+        gone: Vec::new(),
+        complete: Vec::new(),
+        load: Load::default(),
+        device_settings: settings.map(|name| (name.to_owned(), Setting::Number(65_536))).into(),
+        reachability: Reachability::default(),
+        evidence: Vec::new(),
+        faults: Vec::new(),
+    }
+}
+
+/// Makes the observation the next one, ten seconds later.
+fn advance(o: &mut Observation, poll: u64, case: Case, increases: &[Increase]) {
+    let at = Timestamp::from_secs(1_772_359_200 + 10 * i64::try_from(poll).unwrap());
+    o.header.seq = poll;
+    (o.header.started_at, o.header.finished_at) = (at, at);
+    let bad = case.is_bad(poll);
+    for table in &mut o.tables {
+        table.observed_at = at;
+        table.used = Some(if bad { 262_144 } else { 131_072 });
+        table.increases.clear();
+        if bad {
+            table.increases.extend_from_slice(increases);
+        }
+    }
+}
+
+fn increases() -> Vec<Increase> {
+    let increase = |(name, class): (&str, CounterClass)| Increase {
+        counter: CounterName::new(name).unwrap(),
+        class,
+        kind: CounterKind::Cumulative,
+        amount: 240,
+        paired: if name == "insert_failed" { 200 } else { 0 },
+        over_seconds: 10,
+    };
+    COUNTERS.into_iter().map(increase).collect()
+}
+
+fn engine(o: &Observation) -> Engine {
+    let mut engine = Engine::new(Arc::new(RuleSet::builtin()));
+    let platform = o.header.platform.clone();
+    engine.know(DeviceFacts { name: o.header.device.clone(), platform, labels: BTreeMap::new() });
+    engine
+}
+
+fn observe(c: &mut Criterion) {
+    let increases = increases();
+    for case in [Case::Healthy, Case::Failing, Case::Flapping] {
+        let mut group = c.benchmark_group(case.name());
+        for tables in [1, 100] {
+            let mut o = observation(tables);
+            let mut engine = engine(&o);
+            let mut poll = 0;
+            group.throughput(Throughput::Elements(tables as u64));
+            group.bench_function(BenchmarkId::new("samples", format!("{tables}_a_poll")), |b| {
+                b.iter(|| {
+                    poll += 1;
+                    advance(&mut o, poll, case, &increases);
+                    black_box(engine.observe(&o));
+                });
+            });
+        }
+        group.finish();
+        print_state(case, &increases);
+    }
+}
+
+/// A day of polls, then the size of the row of the table.
+fn print_state(case: Case, increases: &[Increase]) {
+    let mut o = observation(1);
+    let mut engine = engine(&o);
+    for poll in 1..=8_640 {
+        advance(&mut o, poll, case, increases);
+        engine.observe(&o);
+    }
+    for (id, text) in engine.save(&o.header.device) {
+        let row = if id.is_some() { "table" } else { "device" };
+        println!("{}: {} bytes of state for the {row}", case.name(), text.unwrap_or_default().len());
+    }
+}
+
+criterion_group!(benches, observe);
+criterion_main!(benches);

@@ -1,0 +1,12 @@
+//! Scenarios: series in, events out, through the same ingest that the product uses.
+
+mod adoption;
+mod backfill;
+mod counters;
+mod devices;
+mod lab;
+mod late;
+mod made_up;
+mod properties;
+mod raw;
+mod utilization;
