@@ -1,7 +1,7 @@
 //! Linux conntrack over a held SSH session, with nothing installed on the host and no right that every
 //! login does not have.
 //!
-//! What is asked is in [`fetch`], how it is understood in [`parse`]; both ways to a host, SSH and the
+//! What is asked is in `fetch.rs`, how it is understood in `parse.rs`; both ways to a host, SSH and the
 //! machine's own files, lead through the same parser. The README beside this crate says what is read,
 //! what it costs and what cannot be known.
 

@@ -139,6 +139,12 @@ pub(super) fn percent(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64 * 100.0
 }
 
+/// Events per second, over a time that is not 0.
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no 53 bits")]
+pub(super) fn rate(events: u64, seconds: f64) -> f64 {
+    events as f64 / seconds
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

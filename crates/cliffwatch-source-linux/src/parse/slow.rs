@@ -134,9 +134,7 @@ impl Totals {
             (Some(now), Some(then)) if now > then => now - then,
             _ => return vec![("cpu_percent", cpu), ("softirq_percent", softirq)],
         };
-        let rate = |events: Option<u64>| {
-            events.map(|events| f64::from(u32::try_from(events).unwrap_or(u32::MAX)) / seconds)
-        };
+        let rate = |events: Option<u64>| events.map(|events| load::rate(events, seconds));
         let softnet = |column: fn(&Softnet) -> u32| rate(self.softnet_since(before, column));
         vec![
             ("cpu_percent", cpu),

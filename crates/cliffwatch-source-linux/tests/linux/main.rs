@@ -1,7 +1,18 @@
 //! The adapter as the engine sees it: captured replies, and real parts.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod golden;
+mod local;
 mod properties;
 mod settings;
+mod shells;
+mod skip;
+mod ssh;
+mod sshd;
