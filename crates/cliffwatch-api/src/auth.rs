@@ -66,7 +66,12 @@ fn judge(
         return Err(Problem::new(ProblemKind::TooManyAttempts, detail));
     }
     match rules.known(presented) {
-        Some((_, allowed)) if allowed >= scope => Ok(()),
+        Some((name, allowed)) if allowed >= scope => {
+            if scope == Scope::Write {
+                tracing::info!(token = name, peer = %peer.ip(), "A request to change something was let in.");
+            }
+            Ok(())
+        }
         Some((name, _)) => {
             tracing::info!(
                 token = name,

@@ -80,3 +80,60 @@ where
         tracing::debug!(%peer, %error, "A connection broke.");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// The far end of a connection that is served, with a short answer at `/` and a long one at `/long`.
+    fn connected() -> DuplexStream {
+        let (near, far) = duplex(1_024);
+        let router =
+            Router::new().route("/", get(async || "x")).route("/long", get(async || "x".repeat(1_000_000)));
+        let near = Patience::new(near, WRITE_TIMEOUT);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 5));
+        tokio::spawn(speak(near, peer, router, CancellationToken::new()));
+        far
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn headers_that_trickle_in_are_cut() {
+        let mut far = connected();
+        let begun = Instant::now();
+        let trickle = async {
+            far.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await?;
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                far.write_all(b"a: b\r\n").await?;
+            }
+        };
+        let cut: std::io::Result<()> = trickle.await;
+        assert!(cut.is_err());
+        assert!(begun.elapsed() <= HEADERS_TIMEOUT + Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed() {
+        let mut far = connected();
+        far.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let begun = Instant::now();
+        let mut answer = String::new();
+        far.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nx"), "{answer}");
+        assert!(begun.elapsed() <= HEADERS_TIMEOUT + Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stops_is_cut() {
+        let mut far = connected();
+        far.write_all(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        sleep(WRITE_TIMEOUT + Duration::from_secs(1)).await;
+        let mut answer = Vec::new();
+        far.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.len() < 1_000_000, "{}", answer.len());
+    }
+}

@@ -71,3 +71,49 @@ fn as_problem(response: Response) -> Response {
     }
     problem
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::middleware::from_fn;
+    use axum::routing::{get, post};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn ask(method: &str, path: &str, body: Body) -> (StatusCode, serde_json::Value) {
+        let router = Router::new()
+            .route("/panic", get(async || -> () { panic!("canary") }))
+            .route("/hang", get(std::future::pending::<()>))
+            .route("/length", post(async |body: String| body.len().to_string()))
+            .layer(from_fn(protect));
+        let request = Request::builder().method(method).uri(path).body(body).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_happens_there_is_an_answer() {
+        let (status, problem) = ask("GET", "/panic", Body::empty()).await;
+        assert_eq!((status.as_u16(), &problem["type"]), (500, &"urn:cliffwatch:problem:internal".into()));
+        assert!(!problem.to_string().contains("canary"));
+        let (status, problem) = ask("GET", "/hang", Body::empty()).await;
+        assert_eq!((status.as_u16(), &problem["type"]), (504, &"urn:cliffwatch:problem:timeout".into()));
+        let (status, problem) = ask("GET", "/length", Body::empty()).await;
+        assert_eq!((status.as_u16(), &problem["title"]), (405, &"Method not allowed".into()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_whole_small_and_in_time() {
+        let (status, length) = ask("POST", "/length", Body::from(vec![b'x'; BODY_BYTES_MAX])).await;
+        assert_eq!((status.as_u16(), length), (200, BODY_BYTES_MAX.into()));
+        let (status, _) = ask("POST", "/length", Body::from(vec![b'x'; BODY_BYTES_MAX + 1])).await;
+        assert_eq!(status.as_u16(), 413);
+        let never = Body::from_stream(futures_util::stream::pending::<Result<String, std::io::Error>>());
+        assert_eq!(ask("POST", "/length", never).await.0.as_u16(), 504);
+    }
+}

@@ -82,7 +82,7 @@ const LABEL: &str = "label.";
 const LIST: [Parameter; 4] = [
     Parameter::new("label.NAME", "only items whose device has the label NAME with this value"),
     Parameter::new("sort", "a field to sort by; `-utilization` for descending. What is unknown comes last"),
-    Parameter::new("limit", "how many items a page has at most: 1 to 5000, 1000 unless given"),
+    Parameter::count("limit", "how many items a page has at most: 1 to 5000, 1000 unless given"),
     Parameter::new("cursor", "the `next` of the page before"),
 ];
 
@@ -247,7 +247,8 @@ mod tests {
     }
 
     fn things() -> Vec<Thing> {
-        let size = |number: u32| if number % 5 == 0 { None } else { Some(f64::from(number % 7) / 10.0) };
+        let size =
+            |number: u32| if number.is_multiple_of(5) { None } else { Some(f64::from(number % 7) / 10.0) };
         let labels = |number: u32| BTreeMap::from([("odd".to_owned(), (number % 2).to_string())]);
         let thing =
             |number| Thing { name: format!("t{number:02}"), size: size(number), labels: labels(number) };

@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_web_page_may_not_write() {
         let peer = "127.0.0.1:5";
-        for host in ["localhost", "LOCALHOST:8473", "127.0.0.1", "[::1]:8473", "::1"] {
+        for host in ["localhost", "LOCALHOST:8473", "127.0.0.1", "[::1]:8473"] {
             assert!(!refused(peer, &[("host", host)]), "{host}");
         }
         for host in ["evil.example:8473", "localhost.evil.example", "127.0.0.1.evil.example", ""] {

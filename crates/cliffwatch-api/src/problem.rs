@@ -116,17 +116,12 @@ impl Problem {
 impl From<StoreError> for Problem {
     /// The error itself goes to the log: it may name hosts, files and columns.
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Invalid(_) => bad_cursor(),
-            error if error.is_retryable() => {
-                tracing::warn!(%error, "A request could not be answered: the store is away.");
-                Self::store_away()
-            }
-            error => {
-                tracing::error!(%error, "A request could not be answered: the store failed.");
-                Self::internal()
-            }
+        if error.is_retryable() {
+            tracing::warn!(%error, "A request could not be answered: the store is away.");
+            return Self::store_away();
         }
+        tracing::error!(%error, "A request could not be answered: the store failed.");
+        Self::internal()
     }
 }
 
@@ -152,7 +147,6 @@ pub(crate) struct ProblemBody {
     /// What failed this time.
     detail: Cow<'static, str>,
     /// What to do about it, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<Cow<'static, str>>,
 }
 

@@ -8,8 +8,9 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter as OpenApiParameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 
+use crate::list::LIMIT_MAX;
 use crate::problem::{Problem, ProblemKind};
 
 /// Ends the name of a parameter that stands for many: `label.NAME`.
@@ -18,8 +19,17 @@ const ANY: &str = ".NAME";
 /// A parameter: its name and what it does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameter {
-    pub(crate) name: &'static str,
-    pub(crate) what: &'static str,
+    name: &'static str,
+    what: &'static str,
+    shape: Shape,
+}
+
+/// What the text of a parameter is.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Text,
+    Time,
+    Count,
 }
 
 /// The parameters of a route.
@@ -101,13 +111,12 @@ impl<P: Parameters, S: Sync> FromRequestParts<S> for Asked<P> {
 
 impl<P: Parameters> IntoParams for Asked<P> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<OpenApiParameter> {
-        let text = || ObjectBuilder::new().schema_type(Type::String).build();
         let parameter = |known: Parameter| {
             ParameterBuilder::new()
                 .name(known.name)
                 .description(Some(known.what))
                 .parameter_in(ParameterIn::Query)
-                .schema(Some(text()))
+                .schema(Some(known.shape.schema()))
                 .build()
         };
         P::known().into_iter().map(parameter).collect()
@@ -116,7 +125,17 @@ impl<P: Parameters> IntoParams for Asked<P> {
 
 impl Parameter {
     pub(crate) const fn new(name: &'static str, what: &'static str) -> Self {
-        Self { name, what }
+        Self { name, what, shape: Shape::Text }
+    }
+
+    /// One that is a time in RFC 3339.
+    pub(crate) const fn time(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, shape: Shape::Time }
+    }
+
+    /// One that is a number of items.
+    pub(crate) const fn count(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, shape: Shape::Count }
     }
 
     fn is(self, name: &str) -> bool {
@@ -127,6 +146,20 @@ impl Parameter {
                 .and_then(|rest| rest.strip_prefix('.'))
                 .is_some_and(|rest| !rest.is_empty()),
         }
+    }
+}
+
+impl Shape {
+    fn schema(self) -> Object {
+        let schema = ObjectBuilder::new();
+        match self {
+            Self::Text => schema.schema_type(Type::String),
+            Self::Time => schema
+                .schema_type(Type::String)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
+            Self::Count => schema.schema_type(Type::Integer).minimum(Some(1)).maximum(Some(LIMIT_MAX)),
+        }
+        .build()
     }
 }
 

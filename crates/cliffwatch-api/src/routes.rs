@@ -16,12 +16,12 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use cliffwatch_engine::Handle;
-use cliffwatch_store::Store;
+use cliffwatch_store::{PageRequest, Store, StoreError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::attempts::Attempts;
-use crate::problem::Problem;
+use crate::problem::{Problem, bad_cursor};
 use crate::{Access, auth, guard, openapi};
 
 /// What every handler may use.
@@ -36,6 +36,14 @@ impl Api {
     /// The store, for answers that need it.
     fn store(&self) -> Result<Arc<dyn Store>, Problem> {
         self.handle.store().ok_or_else(Problem::store_away)
+    }
+}
+
+/// Why the store gave no page: the cursor is all of a request that it may find invalid.
+fn no_page(page: &PageRequest) -> impl Fn(StoreError) -> Problem {
+    move |error| match error {
+        StoreError::Invalid(_) if page.cursor.is_some() => bad_cursor(),
+        error => Problem::from(error),
     }
 }
 
@@ -64,7 +72,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
 pub(crate) fn router(handle: Handle, access: Access) -> Router {
     let api = Api { handle, access, attempts: Arc::default() };
     let (router, document) = documented().split_for_parts();
-    let document = openapi::text(&document);
+    let document = openapi::text(document);
     router
         .route("/openapi.json", get(move || openapi::answer(document.clone())))
         // The last layer is the outermost: whatever happens in the others is still answered.

@@ -14,18 +14,13 @@ pub(crate) fn render(out: &mut Exposition, handle: &Handle) {
     let help = "Whether the last reload took effect.";
     let succeeded = f64::from(u8::from(handle.last_reload_succeeded()));
     out.number("cliffwatch_config_last_reload_successful", Kind::Gauge, help, succeeded);
+    let away = Stats::read(&handle.stats().store_away_since_micros) > 0 || handle.store().is_none();
+    out.number("cliffwatch_store_up", Kind::Gauge, "Whether the store answers.", f64::from(u8::from(!away)));
     store(out, handle.stats());
     hubs(out, handle);
 }
 
 fn store(out: &mut Exposition, stats: &Stats) {
-    let away = Stats::read(&stats.store_away_since_micros);
-    out.number(
-        "cliffwatch_store_up",
-        Kind::Gauge,
-        "Whether the store answers.",
-        f64::from(u8::from(away == 0)),
-    );
     let mut number = |name: &str, kind, help: &str, value: &AtomicU64| {
         out.number(name, kind, help, count(Stats::read(value)));
     };

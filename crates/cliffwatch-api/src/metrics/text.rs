@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 /// Of the format that is written here.
 pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -32,8 +30,7 @@ impl Exposition {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {}\n# TYPE {name} {kind}", escape(help, false));
+        self.0.push_str(&format!("# HELP {name} {}\n# TYPE {name} {kind}\n", escape(help, false)));
         Family { text: &mut self.0, name }
     }
 
@@ -52,9 +49,11 @@ impl Family<'_> {
     pub(crate) fn sample(&mut self, labels: &Labels, value: f64) {
         self.text.push_str(self.name);
         if !labels.0.is_empty() {
-            let _ = write!(self.text, "{{{}}}", labels.0);
+            self.text.push('{');
+            self.text.push_str(&labels.0);
+            self.text.push('}');
         }
-        let _ = writeln!(self.text, " {value}");
+        self.text.push_str(&format!(" {value}\n"));
     }
 
     /// Writes a sample of what is known.
@@ -72,7 +71,7 @@ impl Labels {
         if !self.0.is_empty() {
             self.0.push(',');
         }
-        let _ = write!(self.0, "{name}=\"{}\"", escape(value, true));
+        self.0.push_str(&format!("{name}=\"{}\"", escape(value, true)));
         self
     }
 

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use cliffwatch_model::{AlertEvent, AlertState, DeviceName, Severity, TableId};
 use cliffwatch_store::{AlertFilter, AlertHistory, PageRequest};
 
-use super::Api;
+use super::{Api, no_page};
 use crate::dto::{Alert, AlertDetail, List};
 use crate::list::{Field, Item, ListOf, Wanted, limit, time};
 use crate::problem::{Problem, ProblemBody, ProblemKind, bad_cursor};
@@ -75,7 +75,8 @@ pub(crate) async fn alerts(
         return Ok(Json(List { items, next: Some(CLOSED.to_owned()) }));
     }
     let request = PageRequest { cursor: then, limit: Some(left) };
-    let page = api.store()?.alerts(&AlertFilter { states: closed, ..filter }, &request).await?;
+    let filter = AlertFilter { states: closed, ..filter };
+    let page = api.store()?.alerts(&filter, &request).await.map_err(no_page(&request))?;
     items.extend(page.items.iter().map(Alert::from));
     Ok(Json(List { items, next: page.next.map(|next| format!("{CLOSED}{next}")) }))
 }

@@ -3,7 +3,7 @@ use axum::extract::State;
 use cliffwatch_model::{DeviceName, PollerName, Timestamp};
 use cliffwatch_store::{HistoryQuery, Order, PageRequest};
 
-use super::Api;
+use super::{Api, no_page};
 use crate::dto::{List, Poll};
 use crate::list::limit;
 use crate::problem::{Problem, ProblemBody};
@@ -21,10 +21,10 @@ impl Parameters for Polls {
         vec![
             Parameter::new("device", "only polls of this device"),
             Parameter::new("poller", "only polls by this poller"),
-            Parameter::new("from", "only polls that ended at or after this time, RFC 3339"),
-            Parameter::new("to", "only polls that ended before this time, RFC 3339"),
+            Parameter::time("from", "only polls that ended at or after this time, RFC 3339"),
+            Parameter::time("to", "only polls that ended before this time, RFC 3339"),
             Parameter::new("sort", "`-finished_at`, newest first, unless given; or `finished_at`"),
-            Parameter::new("limit", "how many polls a page has at most: 1 to 5000, 1000 unless given"),
+            Parameter::count("limit", "how many polls a page has at most: 1 to 5000, 1000 unless given"),
             Parameter::new("cursor", "the `next` of the page before"),
         ]
     }
@@ -45,7 +45,7 @@ pub(crate) async fn polls(State(api): State<Api>, asked: Asked<Polls>) -> Result
     let mut cursor = asked.text("cursor").map(str::to_owned);
     loop {
         let part = PageRequest { cursor, limit: Some(CHUNK.min(limit - items.len())) };
-        let page = store.observations(&query, &part).await?;
+        let page = store.observations(&query, &part).await.map_err(no_page(&part))?;
         items.extend(page.items.into_iter().map(Poll::from));
         if page.next.is_none() || items.len() >= limit {
             return Ok(Json(List { items, next: page.next }));

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use cliffwatch_model::{TableId, Timestamp};
 use cliffwatch_store::{PageRequest, SampleQuery, Store};
 
-use super::{Api, tables};
+use super::{Api, no_page, tables};
 use crate::dto::{List, Sample};
 use crate::list::limit;
 use crate::problem::{Problem, ProblemBody};
@@ -20,13 +20,13 @@ pub(crate) struct Samples;
 impl Parameters for Samples {
     fn known() -> Vec<Parameter> {
         vec![
-            Parameter::new("from", "only what was read at or after this time, RFC 3339"),
-            Parameter::new("to", "only what was read before this time, RFC 3339"),
+            Parameter::time("from", "only what was read at or after this time, RFC 3339"),
+            Parameter::time("to", "only what was read before this time, RFC 3339"),
             Parameter::new(
                 "step",
                 "one point for each step instead of one for each reading: `30s`, `5m`, `1h`, `1d`",
             ),
-            Parameter::new("limit", "how many points a page has at most: 1 to 5000, 1000 unless given"),
+            Parameter::count("limit", "how many points a page has at most: 1 to 5000, 1000 unless given"),
             Parameter::new("cursor", "the `next` of the page before"),
         ]
     }
@@ -49,11 +49,11 @@ pub(crate) async fn samples(
     let query = query(tables::table_id(&id)?, &asked)?;
     let page = PageRequest { cursor: asked.text("cursor").map(str::to_owned), limit: Some(limit(&asked)?) };
     let store = api.store()?;
-    let page = store.samples(&query, &page).await?;
-    if page.items.is_empty() && !is_known(&api, &*store, query.table).await? {
+    let found = store.samples(&query, &page).await.map_err(no_page(&page))?;
+    if found.items.is_empty() && !is_known(&api, &*store, query.table).await? {
         return Err(tables::unknown());
     }
-    Ok(Json(List { items: page.items.into_iter().map(Sample::from).collect(), next: page.next }))
+    Ok(Json(List { items: found.items.into_iter().map(Sample::from).collect(), next: found.next }))
 }
 
 fn query(table: TableId, asked: &Asked<Samples>) -> Result<SampleQuery, Problem> {
