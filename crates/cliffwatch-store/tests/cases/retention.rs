@@ -41,7 +41,7 @@ fn four_days(device: &str) -> Vec<Observation> {
     let key = conntrack(device);
     let poll = |n: u64| {
         let instant = at(i64::try_from(n).unwrap() * 600);
-        let increases = if n % 6 == 0 { vec![refused(2)] } else { Vec::new() };
+        let increases = if n.is_multiple_of(6) { vec![refused(2)] } else { Vec::new() };
         let table = TableObservation { increases, ..reading(&key, instant, n) };
         observation(device, n + 1, instant, vec![table])
     };

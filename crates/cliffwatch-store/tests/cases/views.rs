@@ -106,7 +106,7 @@ pub(crate) async fn the_readme_examples_have_one_answer(home: &Home<'_>) {
     assert_eq!(rows, expected.map(|row| row.into_iter().chain(told).collect::<Vec<_>>()));
 }
 
-pub(crate) async fn the_views_show_what_was_observed(home: &Home<'_>) {
+pub(crate) async fn polls_show_all_that_was_told(home: &Home<'_>) {
     seeded(home).await;
     let (_, rows) = home.rows("SELECT * FROM polls WHERE device = 'asa-1'").await;
     let expected = [
@@ -137,7 +137,10 @@ pub(crate) async fn the_views_show_what_was_observed(home: &Home<'_>) {
         .rows("SELECT outcome, error_message, error_hint, complete FROM polls WHERE device = 'asa-9'")
         .await;
     assert_eq!(rows, [["auth", "no answer within 10 s", "is it up?", r#"["conntrack"]"#]]);
+}
 
+pub(crate) async fn samples_show_identity_limit_and_counters(home: &Home<'_>) {
+    seeded(home).await;
     let (_, rows) = home
         .rows(
             "SELECT table_id, scope_kind, scope_name, name, protocol, part, unit, role, epoch, observed_at, revision, \
@@ -172,7 +175,10 @@ pub(crate) async fn the_views_show_what_was_observed(home: &Home<'_>) {
     assert_eq!(rows, [[r#"{"drop":7}"#]]);
     let (_, rows) = home.rows("SELECT counters, capacity_reason, used FROM samples WHERE device = 'asa-1' AND kind = 'conntrack'").await;
     assert_eq!(rows, [["{}", "denied", "∅"]]);
+}
 
+pub(crate) async fn devices_and_alerts_show_where_they_stand(home: &Home<'_>) {
+    seeded(home).await;
     let (_, rows) = home.rows("SELECT * FROM devices ORDER BY device").await;
     assert_eq!(rows.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), ["asa-1", "asa-9", "nat-gw-1"]);
     assert_eq!(

@@ -39,12 +39,13 @@ impl<'a> Home<'a> {
 
     /// Runs statements of the test's own.
     pub async fn execute(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql);
         match self {
             Self::Sqlite(_) => {
-                drop(self.sqlite_connection().await.execute(AssertSqlSafe(sql)).await.unwrap())
+                self.sqlite_connection().await.execute(sql).await.unwrap();
             }
             Self::Postgres(server, url) => {
-                drop(server.connect(url).await.execute(AssertSqlSafe(sql)).await.unwrap());
+                server.connect(url).await.execute(sql).await.unwrap();
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +20,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 pub struct Server {
     home: TempDir,
     programs: PathBuf,
-    run_as: Option<String>,
+    run_as: Option<(u32, u32)>,
     child: Option<Child>,
     databases: AtomicU32,
 }
@@ -45,8 +46,7 @@ impl Server {
         fs::write(&password_file, PASSWORD).unwrap();
         fs::create_dir(self.socket_dir()).unwrap();
         fs::create_dir(self.data_dir()).unwrap();
-        if let Some(user) = &self.run_as {
-            let (uid, gid) = ids_of(user);
+        if let Some((uid, gid)) = self.run_as {
             for path in [&password_file, &self.socket_dir(), &self.data_dir()] {
                 chown(path, Some(uid), Some(gid)).unwrap();
             }
@@ -83,16 +83,23 @@ impl Server {
 
     /// Starts the server (again) and waits until it answers.
     pub async fn launch(&mut self) {
-        // A postmaster that was killed leaves its lock file; the next one sees that it is stale.
-        let log = fs::File::create(self.home.path().join("log")).unwrap();
-        let child = self.command("postgres").arg("-D").arg(self.data_dir()).stderr(log).spawn().unwrap();
-        self.child = Some(child);
         let deadline = tokio::time::Instant::now() + START_MAX;
+        let mut child = self.spawn();
         while self.options("postgres").connect().await.is_err() {
             let log = || fs::read_to_string(self.home.path().join("log")).unwrap_or_default();
             assert!(tokio::time::Instant::now() < deadline, "Postgres did not start: {}", log());
             tokio::time::sleep(Duration::from_millis(50)).await;
+            if child.try_wait().unwrap().is_some() {
+                // A process of the killed server still held the shared memory.
+                child = self.spawn();
+            }
         }
+        self.child = Some(child);
+    }
+
+    fn spawn(&self) -> Child {
+        let log = fs::File::create(self.home.path().join("log")).unwrap();
+        self.command("postgres").arg("-D").arg(self.data_dir()).stderr(log).spawn().unwrap()
     }
 
     /// Kills every process of the server at once, as a power cut would.
@@ -139,15 +146,10 @@ impl Server {
     }
 
     fn command(&self, program: &str) -> Command {
-        let program = self.programs.join(program);
-        let mut command = match &self.run_as {
-            None => Command::new(program),
-            Some(user) => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", user, "--"]).arg(program);
-                command
-            }
-        };
+        let mut command = Command::new(self.programs.join(program));
+        if let Some((uid, gid)) = self.run_as {
+            command.uid(uid).gid(gid);
+        }
         command.current_dir("/");
         command
     }
@@ -189,17 +191,15 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
-fn unprivileged_user() -> String {
+/// Postgres refuses to run as root.
+fn unprivileged_user() -> (u32, u32) {
     let passwd = fs::read_to_string("/etc/passwd").unwrap();
-    let exists = |user: &&&str| passwd.lines().any(|line| line.starts_with(&format!("{user}:")));
-    (*["postgres", "nobody"].iter().find(exists).unwrap()).to_owned()
-}
-
-fn ids_of(user: &str) -> (u32, u32) {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap();
-    let line = passwd.lines().find(|line| line.starts_with(&format!("{user}:"))).unwrap();
-    let fields: Vec<&str> = line.split(':').collect();
-    (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+    let ids_of = |user: &str| {
+        let line = passwd.lines().find(|line| line.starts_with(&format!("{user}:")))?;
+        let fields: Vec<&str> = line.split(':').collect();
+        Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+    };
+    ids_of("postgres").or_else(|| ids_of("nobody")).unwrap()
 }
 
 fn children_of(parent: u32) -> Vec<u32> {
