@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,7 +10,11 @@ use crate::{ApiConfig, Scope, StartError, Token, tls};
 
 /// Who may ask, and under which certificate: what a reload may change while the API is served.
 #[derive(Clone)]
-pub struct Access(Arc<ArcSwap<Rules>>);
+pub struct Access {
+    /// What is listened on, whatever a later configuration says.
+    listen: SocketAddr,
+    rules: Arc<ArcSwap<Rules>>,
+}
 
 /// One generation of it.
 pub(crate) struct Rules {
@@ -20,22 +25,22 @@ pub(crate) struct Rules {
 
 impl Access {
     pub(crate) fn new(config: &ApiConfig) -> Result<Self, StartError> {
-        Ok(Self(Arc::new(ArcSwap::from_pointee(Rules::read(config)?))))
+        Ok(Self { listen: config.listen, rules: Arc::new(ArcSwap::from_pointee(Rules::read(config)?)) })
     }
 
     /// Takes tokens and TLS files anew; new connections and requests are judged by them. The address that
     /// is listened on stays.
     ///
     /// # Errors
-    /// When a file cannot be used or the address would be unprotected; nothing changes then.
+    /// When a file cannot be used or that address would be unprotected; nothing changes then.
     pub fn apply(&self, config: &ApiConfig) -> Result<(), StartError> {
-        config.check()?;
-        self.0.store(Arc::new(Rules::read(config)?));
+        ApiConfig { listen: self.listen, ..config.clone() }.check()?;
+        self.rules.store(Arc::new(Rules::read(config)?));
         Ok(())
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
-        self.0.load_full()
+        self.rules.load_full()
     }
 }
 
@@ -97,5 +102,14 @@ mod tests {
         assert!(access.rules().known("one").is_some());
         access.apply(&ApiConfig::default()).unwrap();
         assert!(!access.rules().has_tokens());
+    }
+
+    #[test]
+    fn what_is_listened_on_stays_protected() {
+        let listen = "0.0.0.0:8473".parse().unwrap();
+        let open = ApiConfig { listen, allow_plaintext: true, ..ApiConfig::default() };
+        let access = Access::new(&open).unwrap();
+        let error = access.apply(&ApiConfig::default()).unwrap_err();
+        assert!(matches!(error, StartError::Plaintext(address) if address == listen), "{error}");
     }
 }

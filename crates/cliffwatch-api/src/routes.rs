@@ -39,6 +39,15 @@ impl Api {
     }
 }
 
+/// Makes an answer from memory away from the threads that poll: ten thousand tables are tens of
+/// milliseconds of formatting, which no device's deadline shall wait for.
+async fn aside<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(make).await.map_err(|error| {
+        tracing::error!(%error, "An answer could not be made.");
+        Problem::internal()
+    })
+}
+
 /// Why the store gave no page: the cursor is all of a request that it may find invalid.
 fn no_page(page: &PageRequest) -> impl Fn(StoreError) -> Problem {
     move |error| match error {

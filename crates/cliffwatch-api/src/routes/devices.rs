@@ -1,7 +1,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
 
-use super::Api;
+use super::{Api, aside};
 use crate::dto::{Device, List};
 use crate::list::{ListOf, Wanted};
 use crate::problem::{Problem, ProblemBody, ProblemKind};
@@ -19,11 +20,14 @@ use crate::snapshot::{DeviceRow, Snapshot};
 pub(crate) async fn devices(
     State(api): State<Api>,
     asked: Asked<ListOf<DeviceRow<'static>>>,
-) -> Result<Json<List<Device>>, Problem> {
+) -> Result<Response, Problem> {
     let wanted = Wanted::read(&asked)?;
-    let snapshot = Snapshot::of(api.handle.live());
-    let page = wanted.page(snapshot.device_rows());
-    Ok(Json(List { items: page.items.iter().map(Device::from).collect(), next: page.next }))
+    let answer = move || {
+        let snapshot = Snapshot::of(api.handle.live());
+        let page = wanted.page(snapshot.device_rows());
+        Json(List { items: page.items.iter().map(Device::from).collect(), next: page.next }).into_response()
+    };
+    aside(answer).await
 }
 
 /// One device

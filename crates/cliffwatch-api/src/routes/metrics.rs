@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::Api;
+use super::{Api, aside};
 use crate::metrics;
 use crate::problem::{Problem, ProblemBody};
 use crate::query::{Asked, Nothing};
@@ -16,11 +16,6 @@ use crate::query::{Asked, Nothing};
     )
 )]
 pub(crate) async fn metrics(State(api): State<Api>, _: Asked<Nothing>) -> Result<Response, Problem> {
-    // Ten thousand tables are tens of milliseconds of formatting: not on a thread that answers others.
-    let rendered = tokio::task::spawn_blocking(move || metrics::render(&api.handle)).await;
-    let text = rendered.map_err(|error| {
-        tracing::error!(%error, "The metrics could not be rendered.");
-        Problem::internal()
-    })?;
+    let text = aside(move || metrics::render(&api.handle)).await?;
     Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }

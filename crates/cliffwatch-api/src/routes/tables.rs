@@ -1,8 +1,9 @@
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
 use cliffwatch_model::TableId;
 
-use super::Api;
+use super::{Api, aside};
 use crate::dto::{List, Table};
 use crate::list::{ListOf, Wanted};
 use crate::problem::{Problem, ProblemBody, ProblemKind};
@@ -20,11 +21,14 @@ use crate::snapshot::{Snapshot, TableRow};
 pub(crate) async fn tables(
     State(api): State<Api>,
     asked: Asked<ListOf<TableRow<'static>>>,
-) -> Result<Json<List<Table>>, Problem> {
+) -> Result<Response, Problem> {
     let wanted = Wanted::read(&asked)?;
-    let snapshot = Snapshot::of(api.handle.live());
-    let page = wanted.page(snapshot.table_rows());
-    Ok(Json(List { items: page.items.iter().map(Table::from).collect(), next: page.next }))
+    let answer = move || {
+        let snapshot = Snapshot::of(api.handle.live());
+        let page = wanted.page(snapshot.table_rows());
+        Json(List { items: page.items.iter().map(Table::from).collect(), next: page.next }).into_response()
+    };
+    aside(answer).await
 }
 
 /// One table as it is now

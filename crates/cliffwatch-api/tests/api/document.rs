@@ -164,3 +164,62 @@ fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
         _ => {}
     }
 }
+
+/// Each filter keeps what it says: every device or table that has the value, and nothing else.
+#[tokio::test]
+async fn every_documented_filter_filters() {
+    let world = World::open().await;
+    for list in ["devices", "tables"] {
+        let path = format!("/api/v1/{list}");
+        let all = get(world.address, &path).await.json();
+        let all = all["items"].as_array().unwrap();
+        for parameter in document()["paths"][&path]["get"]["parameters"].as_array().unwrap() {
+            let name = parameter["name"].as_str().unwrap();
+            let of = |item: &Value| match name {
+                "severity" => item["worst_alert"]["severity"].clone(),
+                "scope_kind" => item["scope"]["kind"].clone(),
+                "scope_name" => item["scope"]["name"].clone(),
+                name => item[name].clone(),
+            };
+            if ["label.NAME", "sort", "limit", "cursor"].contains(&name) {
+                continue;
+            }
+            let found = all.iter().map(of).find(Value::is_string).unwrap_or_else(|| panic!("{list} {name}"));
+            let having: Vec<&Value> = all.iter().filter(|item| of(item) == found).collect();
+            let value = found.as_str().unwrap();
+            let value: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let kept = get(world.address, &format!("{path}?{name}={value}")).await.json();
+            assert_eq!(kept["items"].as_array().unwrap().iter().collect::<Vec<_>>(), having, "{list} {name}");
+            let none = get(world.address, &format!("{path}?{name}=nothing")).await.json();
+            assert_eq!(none["items"], serde_json::json!([]), "{list} {name}");
+        }
+    }
+}
+
+/// A field that can be sorted by orders what is known before what is not.
+#[tokio::test]
+async fn every_sortable_field_sorts() {
+    let world = World::open().await;
+    for list in ["devices", "tables", "alerts?state=open&"] {
+        let path = format!("/api/v1/{list}{}", if list.contains('?') { "" } else { "?" });
+        let refused = get(world.address, &format!("{path}sort=nothing")).await.json();
+        let detail = refused["detail"].as_str().unwrap();
+        let (_, fields) = detail.split_once("one of ").unwrap();
+        let (fields, _) = fields.split_once(", with").unwrap();
+        assert!(fields.split(", ").count() > 5, "{fields}");
+        for field in fields.split(", ") {
+            let order = async |sort: String| {
+                let answer = get(world.address, &format!("{path}sort={sort}")).await;
+                assert_eq!(answer.status, 200, "{list} {sort}");
+                answer.json()["items"].as_array().unwrap().clone()
+            };
+            let (up, down) = (order(field.to_owned()).await, order(format!("-{field}")).await);
+            assert_eq!(up.len(), down.len());
+            let known = |item: &&Value| !item[field].is_null();
+            let ends = (up.iter().find(known), down.iter().rfind(known));
+            if let (Some(least), Some(last)) = ends {
+                assert_eq!(least[field], last[field], "{list} {field}");
+            }
+        }
+    }
+}
