@@ -11,7 +11,7 @@ use cliffwatch_model::{
     Increase, Load, Marks, Observation, Outcome, Platform, PollHeader, PollerName, Reachability, Role, Scope,
     Setting, TableKey, TableKind, TableObservation, TableState, Timestamp, Trigger, Unit,
 };
-use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
+use cliffwatch_rules::{DeviceFacts, Engine, RuleSet, Verdicts};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// The columns of Linux' stat file that are counters, as the adapter classes them.
@@ -111,19 +111,40 @@ fn observation(tables: usize) -> Observation {
     }
 }
 
-/// Makes the observation the next one, ten seconds later.
-fn advance(o: &mut Observation, poll: u64, case: Case, increases: &[Increase]) {
-    let at = Timestamp::from_secs(1_772_359_200 + 10 * i64::try_from(poll).unwrap());
-    o.header.seq = poll;
-    (o.header.started_at, o.header.finished_at) = (at, at);
-    let bad = case.is_bad(poll);
-    for table in &mut o.tables {
-        table.observed_at = at;
-        table.used = Some(if bad { 262_144 } else { 131_072 });
-        table.increases.clear();
-        if bad {
-            table.increases.extend_from_slice(increases);
+/// A device whose polls are made before the clock runs: one in a good and one in a bad state.
+struct Device {
+    case: Case,
+    good: Observation,
+    bad: Observation,
+    engine: Engine,
+    poll: u64,
+}
+
+impl Device {
+    fn new(case: Case, tables: usize) -> Self {
+        let good = observation(tables);
+        let mut bad = good.clone();
+        for table in &mut bad.tables {
+            table.used = Some(262_144);
+            table.increases = increases();
         }
+        let mut engine = Engine::new(Arc::new(RuleSet::builtin()));
+        let (name, platform) = (good.header.device.clone(), good.header.platform.clone());
+        engine.know(DeviceFacts { name, platform, labels: BTreeMap::new() });
+        Self { case, good, bad, engine, poll: 0 }
+    }
+
+    /// The next poll, ten seconds later.
+    fn poll(&mut self) -> Verdicts {
+        self.poll += 1;
+        let at = Timestamp::from_secs(1_772_359_200 + 10 * i64::try_from(self.poll).unwrap());
+        let o = if self.case.is_bad(self.poll) { &mut self.bad } else { &mut self.good };
+        o.header.seq = self.poll;
+        (o.header.started_at, o.header.finished_at) = (at, at);
+        for table in &mut o.tables {
+            table.observed_at = at;
+        }
+        self.engine.observe(o)
     }
 }
 
@@ -139,44 +160,28 @@ fn increases() -> Vec<Increase> {
     COUNTERS.into_iter().map(increase).collect()
 }
 
-fn engine(o: &Observation) -> Engine {
-    let mut engine = Engine::new(Arc::new(RuleSet::builtin()));
-    let platform = o.header.platform.clone();
-    engine.know(DeviceFacts { name: o.header.device.clone(), platform, labels: BTreeMap::new() });
-    engine
-}
-
 fn observe(c: &mut Criterion) {
-    let increases = increases();
     for case in [Case::Healthy, Case::Failing, Case::Flapping] {
         let mut group = c.benchmark_group(case.name());
         for tables in [1, 100] {
-            let mut o = observation(tables);
-            let mut engine = engine(&o);
-            let mut poll = 0;
+            let mut device = Device::new(case, tables);
             group.throughput(Throughput::Elements(tables as u64));
             group.bench_function(BenchmarkId::new("samples", format!("{tables}_a_poll")), |b| {
-                b.iter(|| {
-                    poll += 1;
-                    advance(&mut o, poll, case, &increases);
-                    black_box(engine.observe(&o));
-                });
+                b.iter(|| black_box(device.poll()));
             });
         }
         group.finish();
-        print_state(case, &increases);
+        print_state(case);
     }
 }
 
-/// A day of polls, then the size of the row of the table.
-fn print_state(case: Case, increases: &[Increase]) {
-    let mut o = observation(1);
-    let mut engine = engine(&o);
-    for poll in 1..=8_640 {
-        advance(&mut o, poll, case, increases);
-        engine.observe(&o);
+/// The size of the rows after a day of polls.
+fn print_state(case: Case) {
+    let mut device = Device::new(case, 1);
+    for _ in 0..8_640 {
+        device.poll();
     }
-    for (id, text) in engine.save(&o.header.device) {
+    for (id, text) in device.engine.save(&device.good.header.device) {
         let row = if id.is_some() { "table" } else { "device" };
         println!("{}: {} bytes of state for the {row}", case.name(), text.unwrap_or_default().len());
     }

@@ -15,6 +15,8 @@ pub(crate) struct Baseline {
     current: Option<(i64, u64)>,
     /// Oldest first.
     hours: Vec<u32>,
+    /// Of the hours; kept, because a device with clashes asks at every reading.
+    median: Option<u32>,
 }
 
 impl Baseline {
@@ -29,6 +31,7 @@ impl Baseline {
                 }
                 self.hours.push(u32::try_from(*sum / WINDOWS_PER_HOUR).unwrap_or(u32::MAX));
                 self.current = Some((hour, amount));
+                self.median = median(&self.hours);
             }
             None => self.current = Some((hour, amount)),
         }
@@ -36,10 +39,14 @@ impl Baseline {
 
     /// The median increase in 5 minutes, or nothing before the first hour is over.
     pub(crate) fn median(&self) -> Option<u32> {
-        let mut sorted = self.hours.clone();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied()
+        self.median
     }
+}
+
+fn median(hours: &[u32]) -> Option<u32> {
+    let mut sorted = hours.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(crate) struct Device {
     pub(crate) facts: Option<DeviceFacts>,
     pub(crate) memory: DeviceMemory,
     pub(crate) tracks: Tracks,
+    /// As many as [`Ingest`](cliffwatch_model::Ingest) keeps: what is gone there is gone here.
     pub(crate) tables: BTreeMap<TableId, Table>,
     /// Counts changes of rules and facts; what was bound before must be bound again.
     pub(crate) generation: u64,

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! - No clock: time is `observed_at` of a table's reading and `finished_at` of a device's poll.
-//! - No data is a verdict of its own, [`unknown`](Condition), which changes nothing: a gap neither resets
-//!   a pending alert nor resolves a firing one.
+//! - No data is a verdict of its own, unknown, and changes nothing: a gap neither resets a pending alert
+//!   nor resolves a firing one.
 //! - The engine reads the observation and the device's configuration ([`DeviceFacts`]), nothing else, so a
 //!   stored observation gives what the live one gave. Ids are hashes of rule, table and onset.
 //! - A late reading (older than the table's newest, or a correction of it) fills windows and may raise

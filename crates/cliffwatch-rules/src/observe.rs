@@ -258,9 +258,11 @@ impl Pass<'_> {
 
 /// Closes what is open on something that no longer exists.
 fn end(tracks: &mut Tracks, about: About<'_>, now: Moment, why: &str, out: &mut Verdicts) {
-    for (rule, progress) in tracks.progress_mut() {
+    let mut close = |rule: &str, progress: &mut Progress| {
         if let Some(change) = progress.end(now) {
             out.events.push(event(rule, about, &change, Explanation::of(why)));
         }
-    }
+    };
+    tracks.progress_mut().for_each(|(rule, progress)| close(rule, progress));
+    tracks.superseded_mut().for_each(|(rule, progress)| close(rule, progress));
 }

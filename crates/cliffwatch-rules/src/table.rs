@@ -207,9 +207,9 @@ impl Signals {
         for increase in &reading.increases {
             twins = twins.saturating_add(increase.paired);
             signals.over = signals.over.max(Duration::from_secs(increase.over_seconds.into()));
-            let clash = paired_counter(reading.table.kind, &increase.counter).is_some();
+            let is_clash = || paired_counter(reading.table.kind, &increase.counter).is_some();
             let sum = match (increase.class, increase.kind) {
-                (CounterClass::Refused, _) if clash => &mut signals.clashes,
+                (CounterClass::Refused, _) if is_clash() => &mut signals.clashes,
                 (CounterClass::Refused, CounterKind::Cumulative) => &mut signals.refused,
                 (CounterClass::Refused, CounterKind::Period) => &mut signals.refused_in_period,
                 (CounterClass::Refused, CounterKind::Event) => &mut signals.refused_pushed,

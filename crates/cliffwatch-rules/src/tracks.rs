@@ -85,18 +85,20 @@ impl Tracks {
         bound.chain(loose).filter(|(_, progress)| !progress.is_idle())
     }
 
-    /// Every rule's progress, bound or not, to end it.
+    /// Every rule's progress, bound or not.
     pub(crate) fn progress_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Progress)> {
         let bound = self.bound.iter_mut().map(|track| (&track.rule.id, &mut track.progress));
-        let waiting = self.loose.iter_mut().chain(&mut self.superseded);
-        bound.chain(waiting.map(|(id, progress)| (&*id, progress)))
+        bound.chain(self.loose.iter_mut().map(|(id, progress)| (&*id, progress)))
+    }
+
+    /// Alerts that were superseded and not closed yet.
+    pub(crate) fn superseded_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Progress)> {
+        self.superseded.iter_mut().map(|(id, progress)| (&*id, progress))
     }
 
     /// Continues the alert of an event that the journal or the store holds.
     pub(crate) fn adopt(&mut self, event: &AlertEvent) {
-        let bound = self.bound.iter_mut().map(|track| (&track.rule.id, &mut track.progress));
-        let loose = self.loose.iter_mut().map(|(id, progress)| (&*id, progress));
-        let known = bound.chain(loose).find(|(id, _)| ***id == *event.rule).map(|(_, progress)| progress);
+        let known = self.progress_mut().find(|(id, _)| ***id == *event.rule).map(|(_, progress)| progress);
         let superseded = match known {
             Some(progress) => progress.adopt(event),
             None => {

@@ -86,10 +86,11 @@ impl Refusing {
             return None;
         }
         let (window, now) = (&view.memory.clashes, view.reading.observed_at);
-        // One burst is not a minute of clashes, however large.
-        let kept_up = window.extent(now, MINUTE) >= MINUTE;
-        let fast = window.sum(now, MINUTE) >= self.clashes_per_second.saturating_mul(MINUTE.as_secs());
-        if kept_up && fast {
+        // One burst is not a minute of clashes, however large; and what a slow poll counts spreads over
+        // its whole interval.
+        let extent = window.extent(now, MINUTE);
+        let fast = window.sum(now, MINUTE) >= self.clashes_per_second.saturating_mul(extent.as_secs());
+        if extent >= MINUTE && fast {
             Some(Severity::Critical)
         } else if window.sum(now, WINDOW_SPAN) >= self.clashes_in_5m {
             Some(Severity::Warning)

@@ -92,6 +92,14 @@ fn one_clash_is_info_and_ten_in_five_minutes_a_warning() {
 }
 
 #[test]
+fn what_a_slow_poll_counts_is_no_burst() {
+    let mut lab = Lab::new();
+    lab.interval = 300;
+    lab.run("500x2", &[("drop", Refused, "0 0 150"), ("insert_failed", Refused, "0 0 150")]);
+    assert_eq!(lab.news(), ["600 refusing firing warning"], "one in two seconds");
+}
+
+#[test]
 fn a_failed_insert_without_a_drop_is_no_refusal() {
     let mut lab = Lab::new();
     lab.run("500x2", &[("insert_failed", Refused, "0 0 3"), ("drop", Refused, "0")]);

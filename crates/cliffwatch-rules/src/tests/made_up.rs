@@ -78,7 +78,7 @@ pub(super) struct TableStep {
 /// Scenarios of a clock that goes forward. Late readings and tables that go and come back do not meet: a
 /// table that was forgotten may tell its past again, under the ids that it had.
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    (prop::collection::vec(step(), 1..60), any::<bool>()).prop_map(|(mut steps, late)| {
+    (prop::collection::vec(step(), 1..40), any::<bool>()).prop_map(|(mut steps, late)| {
         for step in &mut steps {
             step.complete &= !late;
             for table in &mut step.tables {

@@ -58,7 +58,7 @@ fn check_events(events: &[AlertEvent]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn a_cut_anywhere_changes_nothing(steps in steps(), cut in 0usize..60) {
+    fn a_cut_anywhere_changes_nothing(steps in steps(), cut in 0usize..40) {
         let observations = observations(&steps);
         let (first, rest) = observations.split_at(cut.min(observations.len()));
         let mut whole = engine();
