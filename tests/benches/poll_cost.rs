@@ -2,7 +2,12 @@
 //!
 //! `cargo bench -p cliffwatch-tests --bench poll_cost [-- polls | devices]`. Wants root, sshd, ssh.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a bench, run by hand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a bench, run by hand"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +19,8 @@ use std::time::Duration;
 use cliffwatch_engine::clock::SystemClock;
 use cliffwatch_engine::{Options, Plan, Service};
 use cliffwatch_model::{
-    CapacityOverrides, Device, DeviceName, Ingest, IngestMemory, Platform, Poll, PollHeader, PollerName, Timestamp,
-    Trigger,
+    CapacityOverrides, Device, DeviceName, Ingest, IngestMemory, Platform, Poll, PollHeader, PollerName,
+    Timestamp, Trigger,
 };
 use cliffwatch_rules::{Engine, RuleSet};
 use cliffwatch_source::{
@@ -30,6 +35,7 @@ const POLLS: usize = 5_000;
 /// Polls of one transaction: a thousand devices at ten seconds, a second's worth for ten seconds.
 const COMMIT_EVERY: usize = 1_000;
 const SSH_PROCESSES: usize = 30;
+/// Unless `DEVICES` in the environment says otherwise.
 const DEVICES: usize = 1_000;
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -78,7 +84,9 @@ async fn polls() {
     }
     let (ours, device) = (our_cpu() - ours, device_cpu() - device);
     let wall = started.elapsed();
-    println!("fast-line poll over a held session, {POLLS} polls, everything included (parse, ingest, rules, SQLite):");
+    println!(
+        "fast-line poll over a held session, {POLLS} polls, everything included (parse, ingest, rules, SQLite):"
+    );
     println!("  our CPU {:.3} ms a poll", ms(ours) / POLLS as f64);
     println!("  device CPU {:.3} ms a poll", ms(device) / POLLS as f64);
     println!("  wall {:.3} ms a poll", wall.as_secs_f64() * 1e3 / POLLS as f64);
@@ -92,10 +100,11 @@ async fn polls() {
 
 /// A thousand devices in the running service: memory a held device.
 async fn devices() {
+    let count = std::env::var("DEVICES").map_or(DEVICES, |text| text.parse().unwrap());
     let sshd = Sshd::local();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bench.db");
-    let targets: Vec<Target> = (0..DEVICES).map(|n| target(&sshd, &format!("gw-{n}"))).collect();
+    let targets: Vec<Target> = (0..count).map(|n| target(&sshd, &format!("gw-{n}"))).collect();
     let before = resident();
     let day = Duration::from_secs(86_400);
     let options = Options {
@@ -115,21 +124,29 @@ async fn devices() {
     let service = Service::start(options).await.unwrap();
     let polled = || {
         let seen = service.handle().live().devices();
-        seen.iter().filter(|status| status.last_success_at.is_some()).count() > DEVICES
+        seen.iter().filter(|status| status.last_success_at.is_some()).count() > count
     };
     let started = tokio::time::Instant::now();
     while !polled() && started.elapsed() < Duration::from_secs(600) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    println!("{DEVICES} devices held after {:.0} s, {} logins", started.elapsed().as_secs_f64(), sshd.logins());
+    println!("{count} devices held after {:.0} s, {} logins", started.elapsed().as_secs_f64(), sshd.logins());
     tokio::time::sleep(INTERVAL * 3).await;
     let (cpu, began) = (our_cpu(), tokio::time::Instant::now());
     tokio::time::sleep(INTERVAL * 3).await;
     let share = (our_cpu() - cpu).as_secs_f64() / began.elapsed().as_secs_f64();
-    let failures: u64 =
-        service.handle().live().devices().iter().map(|status| status.failures_total.values().sum::<u64>()).sum();
-    println!("  {:.0} KB of memory a device", (resident() - before) as f64 / DEVICES as f64);
-    println!("  {:.1} % of a core for {DEVICES} devices each {INTERVAL:?}; {failures} failed polls", share * 100.0);
+    let failures: u64 = service
+        .handle()
+        .live()
+        .devices()
+        .iter()
+        .map(|status| status.failures_total.values().sum::<u64>())
+        .sum();
+    println!("  {:.0} KB of memory a device", (resident() - before) as f64 / count as f64);
+    println!(
+        "  {:.1} % of a core for {count} devices each {INTERVAL:?}; {failures} failed polls",
+        share * 100.0
+    );
     service.stop().await;
 }
 
@@ -239,10 +256,10 @@ fn children_cpu() -> Duration {
     Duration::from_millis((ticks(13) + ticks(14)) * 10)
 }
 
-/// Our resident memory in KB.
+/// Our own resident memory in KB, without the pages of the binary itself.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 

@@ -32,7 +32,7 @@ pub struct DeviceStatus {
     /// The device's load at the last poll that told it.
     pub load: Load,
     /// What is configured on the device.
-    pub device_settings: BTreeMap<String, Setting>,
+    pub device_settings: Arc<BTreeMap<String, Setting>>,
     /// Standing warnings of its source.
     pub warnings: Vec<String>,
     /// Polls since our start.
@@ -145,7 +145,7 @@ impl DeviceStatus {
             last: None,
             last_success_at: None,
             load: Load::default(),
-            device_settings: BTreeMap::new(),
+            device_settings: Arc::default(),
             warnings: Vec::new(),
             polls_total: 0,
             failures_total: BTreeMap::new(),
@@ -186,7 +186,7 @@ impl DeviceStatus {
         if observation.load != Load::default() {
             self.load = observation.load.clone();
         }
-        self.device_settings.clone_from(&observation.device_settings);
+        self.device_settings = Arc::clone(&observation.device_settings);
         self.last = Some(LastPoll {
             header: header.clone(),
             outcome: observation.outcome,

@@ -26,8 +26,8 @@ pub struct Observation {
     pub complete: Vec<GroupName>,
     /// The device's load.
     pub load: Load,
-    /// What is configured on the device, carried between the reads that tell it.
-    pub device_settings: BTreeMap<String, Setting>,
+    /// What is configured on the device, carried between the reads that tell it and shared by all that hold it.
+    pub device_settings: Arc<BTreeMap<String, Setting>>,
     /// How the device answered.
     pub reachability: Reachability,
     /// Answers to what rules asked.

@@ -104,7 +104,7 @@ fn observation(tables: usize) -> Observation {
         gone: Vec::new(),
         complete: Vec::new(),
         load: Load::default(),
-        device_settings: settings.map(|name| (name.to_owned(), Setting::Number(65_536))).into(),
+        device_settings: Arc::new(settings.map(|name| (name.to_owned(), Setting::Number(65_536))).into()),
         reachability: Reachability::default(),
         evidence: Vec::new(),
         faults: Vec::new(),

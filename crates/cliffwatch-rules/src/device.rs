@@ -142,7 +142,7 @@ impl DeviceMemory {
     }
 
     fn note_buckets(&mut self, o: &Observation) {
-        for (name, setting) in &o.device_settings {
+        for (name, setting) in o.device_settings.iter() {
             let Setting::Number(now) = *setting else { continue };
             if !name.ends_with("_buckets") {
                 continue;

@@ -93,7 +93,8 @@ impl StoreKind {
 /// What a poller goes on from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resume {
-    /// Every device that this poller has polled and that is not retired, by name.
+    /// Every device that this poller ever polled, by name. Of a retired one only `last_seq` is left, so that
+    /// its numbers go on should it come back.
     pub devices: BTreeMap<DeviceName, DeviceResume>,
     /// The newest event of every alert that is open, of any device.
     pub open_alerts: Vec<AlertEvent>,

@@ -130,7 +130,7 @@ impl From<&DeviceRow<'_>> for Device {
             warnings: status.warnings.clone(),
             reachability: last.map(|last| Reachability::from(&last.reachability)),
             load: status.load.clone(),
-            device_settings: status.device_settings.clone(),
+            device_settings: BTreeMap::clone(&status.device_settings),
             table_count: status.tables.len(),
             worst_alert: row.worst.map(WorstAlert::from),
         }

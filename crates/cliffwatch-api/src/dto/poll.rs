@@ -79,7 +79,7 @@ impl From<Observation> for Poll {
             complete: observation.complete.iter().map(ToString::to_string).collect(),
             table_count: observation.tables.len(),
             load: observation.load,
-            device_settings: observation.device_settings,
+            device_settings: std::sync::Arc::unwrap_or_clone(observation.device_settings),
             reachability: Reachability::from(&observation.reachability),
             evidence: observation.evidence,
             faults: observation.faults,

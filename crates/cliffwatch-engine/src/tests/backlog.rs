@@ -33,7 +33,7 @@ fn observation(seq: u64) -> Arc<Observation> {
         gone: Vec::new(),
         complete: Vec::new(),
         load: Load::default(),
-        device_settings: std::collections::BTreeMap::new(),
+        device_settings: Arc::default(),
         reachability: Reachability::default(),
         evidence: Vec::new(),
         faults: Vec::new(),

@@ -16,7 +16,7 @@ const POLLED_INSTANTS_MAX: usize = 2;
 pub struct IngestMemory {
     pub(super) epoch: Option<Epoch>,
     #[serde(default)]
-    pub(super) settings: BTreeMap<String, Setting>,
+    pub(super) settings: Arc<BTreeMap<String, Setting>>,
     /// Groups that were read completely at least once: what appears in one later was born later.
     #[serde(default)]
     pub(super) complete: BTreeSet<GroupName>,
@@ -56,6 +56,13 @@ pub(super) struct Instant {
 }
 
 impl IngestMemory {
+    /// Carries what was told. Nothing is copied while nothing changes, which is nearly always.
+    pub(super) fn take_settings(&mut self, told: BTreeMap<String, Setting>) {
+        if told.iter().any(|(name, value)| self.settings.get(name) != Some(value)) {
+            Arc::make_mut(&mut self.settings).extend(told);
+        }
+    }
+
     /// Roughly what it holds in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let table = |table: &TableMemory| {

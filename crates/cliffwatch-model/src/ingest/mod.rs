@@ -56,7 +56,7 @@ impl Ingest {
             gone: Vec::new(),
             complete: Vec::new(),
             load: crate::Load::default(),
-            device_settings: self.memory.settings.clone(),
+            device_settings: Arc::clone(&self.memory.settings),
             reachability: crate::Reachability::default(),
             evidence: Vec::new(),
             faults: Vec::new(),
@@ -73,7 +73,7 @@ impl Ingest {
         if reading.epoch.is_some() {
             self.memory.epoch = reading.epoch.take();
         }
-        self.memory.settings.append(&mut reading.device_settings);
+        self.memory.take_settings(reading.device_settings);
         let cut = presence::keep_fullest(&mut reading.samples);
         if cut > 0 {
             let message = format!("{cut} tables beyond the {LIVE_TABLES_MAX} fullest were left out");
@@ -87,7 +87,7 @@ impl Ingest {
         self.memory.complete.extend(reading.complete.iter().cloned());
         self.memory.cut = cut > 0;
         out.epoch = self.memory.epoch.clone();
-        out.device_settings = self.memory.settings.clone();
+        out.device_settings = Arc::clone(&self.memory.settings);
         out.complete = reading.complete;
         out.load = reading.load;
         out.reachability = reading.reachability;

@@ -39,7 +39,7 @@ pub(super) fn raw_observation() -> impl Strategy<Value = Observation> {
             tables,
             complete: Vec::new(),
             load: Load { clock_skew_seconds: skew, figures, ..Load::default() },
-            device_settings: [("x_buckets".to_owned(), Setting::Number(buckets))].into(),
+            device_settings: Arc::new([("x_buckets".to_owned(), Setting::Number(buckets))].into()),
             reachability: Default::default(),
             evidence: Vec::new(),
             faults: Vec::new(),

@@ -85,10 +85,10 @@ pub(crate) fn table_record(
 }
 
 /// A device of which only its polls tell.
-pub(crate) fn named_device(name: &DeviceName, platform: &Platform, now: i64) -> NamedDevice {
+pub(crate) fn named_device(name: &DeviceName, platform: &str, now: i64) -> NamedDevice {
     NamedDevice {
         name: name.as_str().to_owned(),
-        platform: platform.as_str().to_owned(),
+        platform: platform.to_owned(),
         labels: "{}".to_owned(),
         depends_on: "[]".to_owned(),
         used_at: now,

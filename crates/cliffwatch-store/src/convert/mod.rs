@@ -5,6 +5,7 @@ mod identity;
 mod poll;
 mod sample;
 
+use std::fmt;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -14,11 +15,12 @@ pub(crate) use identity::{
     StoredDevice, StoredTable, counter_label, described_device, device_record, named_device, table_record,
 };
 pub(crate) use poll::{
-    Names, PollRefs, StoredPoll, StoredPollContext, dangling, observation, poll_context, poll_record,
+    Names, PollRefs, StoredPoll, StoredPollContext, dangling, observation, poll_context, poll_digest,
+    poll_record,
 };
 pub(crate) use sample::{
     RawSampleContext, SampleKey, SampleRefs, StoredIncrease, StoredSample, StoredSampleContext,
-    increase_records, sample_context, sample_record, table_observation,
+    increase_records, sample_context, sample_digest, sample_record, table_observation,
 };
 
 /// Nanoseconds for the database; 292 years at most.
@@ -30,19 +32,51 @@ fn from_nanos(nanos: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
 
-/// The first 128 bits of SHA-256 over fields, each with its length before it so that none runs into the next.
-fn digest<'a>(fields: impl IntoIterator<Item = Option<&'a str>>) -> String {
-    let mut hash = Sha256::new();
-    for field in fields {
-        match field {
-            None => hash.update([0]),
-            Some(text) => {
-                hash.update([1]);
-                hash.update(text.len().to_be_bytes());
-                hash.update(text.as_bytes());
-            }
+/// The key of a context: the first 128 bits of SHA-256 over its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ContextDigest(u128);
+
+impl ContextDigest {
+    /// Reads 32 hex digits.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for ContextDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Collects fields, each so that none runs into the next.
+#[derive(Default)]
+struct Digester(Sha256);
+
+impl Digester {
+    fn text(&mut self, text: &str) {
+        self.0.update(text.len().to_be_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        self.0.update([u8::from(text.is_some())]);
+        if let Some(text) = text {
+            self.text(text);
         }
     }
-    let whole: [u8; 32] = hash.finalize().into();
-    whole.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+
+    fn number(&mut self, number: i64) {
+        self.0.update(number.to_be_bytes());
+    }
+
+    /// How many items of a list follow.
+    fn count(&mut self, count: usize) {
+        self.0.update(count.to_be_bytes());
+    }
+
+    fn finish(self) -> ContextDigest {
+        let whole: [u8; 32] = self.0.finalize().into();
+        ContextDigest(whole.iter().take(16).fold(0, |digest, byte| digest << 8 | u128::from(*byte)))
+    }
 }

@@ -6,7 +6,7 @@ use cliffwatch_model::{
     PollerName, Reachability, Setting, SourceError, TableKey, TableObservation, Timestamp, Trigger,
 };
 
-use super::{SampleKey, digest, from_nanos, nanos};
+use super::{ContextDigest, Digester, SampleKey, from_nanos, nanos};
 use crate::StoreError;
 use crate::records::{PollContext, PollRecord};
 use crate::row::row;
@@ -47,10 +47,40 @@ pub(crate) struct Names {
     pub(crate) tables: HashMap<i32, Arc<TableKey>>,
 }
 
-/// What rarely changes from one poll of a device to the next.
-pub(crate) fn poll_context(o: &Observation, now: i64) -> Result<PollContext, StoreError> {
-    let mut context = PollContext {
-        digest: String::new(),
+/// What rarely changes from one poll of a device to the next, as a key. It is taken of every poll, the row
+/// only of those that change it.
+pub(crate) fn poll_digest(o: &Observation) -> ContextDigest {
+    let mut digest = Digester::default();
+    digest.text(o.header.platform.as_str());
+    digest.number(nanos(o.header.interval));
+    digest.number(nanos(o.header.lag));
+    digest.optional(o.epoch.as_ref().map(Epoch::as_str));
+    digest.count(o.complete.len());
+    for group in &o.complete {
+        digest.text(group.as_str());
+    }
+    digest.count(o.device_settings.len());
+    for (name, setting) in &o.device_settings {
+        digest.text(name);
+        match setting {
+            Setting::Number(number) => {
+                digest.optional(None);
+                digest.number(*number);
+            }
+            Setting::Text(text) => digest.optional(Some(text)),
+        }
+    }
+    digest.finish()
+}
+
+/// The row of a poll's context.
+pub(crate) fn poll_context(
+    o: &Observation,
+    digest: ContextDigest,
+    now: i64,
+) -> Result<PollContext, StoreError> {
+    Ok(PollContext {
+        digest: digest.to_string(),
         platform: o.header.platform.as_str().to_owned(),
         interval_ns: nanos(o.header.interval),
         lag_ns: nanos(o.header.lag),
@@ -58,16 +88,7 @@ pub(crate) fn poll_context(o: &Observation, now: i64) -> Result<PollContext, Sto
         complete: json_unless(o.complete.is_empty(), &o.complete)?,
         device_settings: json_unless(o.device_settings.is_empty(), &o.device_settings)?,
         used_at: now,
-    };
-    context.digest = digest([
-        Some(context.platform.as_str()),
-        Some(&context.interval_ns.to_string()),
-        Some(&context.lag_ns.to_string()),
-        context.epoch.as_deref(),
-        context.complete.as_deref(),
-        context.device_settings.as_deref(),
-    ]);
-    Ok(context)
+    })
 }
 
 /// The row of a poll.
@@ -129,7 +150,7 @@ pub(crate) fn observation(
         gone: gone.iter().filter_map(|table| names.tables.get(table).cloned()).collect(),
         complete,
         load: from_json_or_default("load", row.load.as_deref())?,
-        device_settings,
+        device_settings: device_settings.into(),
         reachability: Reachability { held_ms: row.held_ms, new },
         evidence: from_json_or_default("evidence", row.evidence.as_deref())?,
         faults,

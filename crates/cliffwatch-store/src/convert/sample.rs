@@ -10,7 +10,7 @@ use cliffwatch_model::{
 use serde::{Deserialize, Serialize};
 
 use super::poll::epoch;
-use super::{counter_label, digest};
+use super::{ContextDigest, Digester, counter_label};
 use crate::StoreError;
 use crate::records::{IncreaseRecord, SampleContext, SampleRecord};
 use crate::row::row;
@@ -72,12 +72,43 @@ pub(crate) struct SampleRefs {
     pub(crate) seq: i64,
 }
 
-/// What rarely changes from one sample of a table to the next.
-pub(crate) fn sample_context(t: &TableObservation, now: i64) -> Result<SampleContext, StoreError> {
+/// What rarely changes from one sample of a table to the next, as a key. It is taken of every sample, the row
+/// only of those that change it.
+pub(crate) fn sample_digest(t: &TableObservation) -> ContextDigest {
+    let mut digest = Digester::default();
+    digest.text(t.unit.as_str());
+    digest.text(t.group.as_str());
+    digest.text(t.state.as_str());
+    digest.text(t.role.as_str());
+    digest.optional(t.epoch.as_ref().map(Epoch::as_str));
+    match t.capacity {
+        Ok(capacity) => {
+            digest.optional(Some(capacity.origin.as_str()));
+            digest.text(capacity.bound.as_str());
+        }
+        Err(reason) => {
+            digest.optional(None);
+            digest.text(reason.as_str());
+        }
+    }
+    for (name, total) in &t.counters {
+        digest.text(name.as_str());
+        digest.text(total.class.as_str());
+        digest.text(total.kind.as_str());
+    }
+    digest.finish()
+}
+
+/// The row of a sample's context.
+pub(crate) fn sample_context(
+    t: &TableObservation,
+    digest: ContextDigest,
+    now: i64,
+) -> Result<SampleContext, StoreError> {
     let counters: Vec<_> = t.counters.iter().map(|(name, total)| (name, total.class, total.kind)).collect();
     let capacity = t.capacity.ok();
-    let mut context = SampleContext {
-        digest: String::new(),
+    Ok(SampleContext {
+        digest: digest.to_string(),
         unit: t.unit.as_str().to_owned(),
         group_name: t.group.as_str().to_owned(),
         state: t.state.as_str().to_owned(),
@@ -88,19 +119,7 @@ pub(crate) fn sample_context(t: &TableObservation, now: i64) -> Result<SampleCon
         capacity_reason: t.capacity.err().map(|reason| reason.as_str().to_owned()),
         counters: json_unless(counters.is_empty(), &counters)?,
         used_at: now,
-    };
-    context.digest = digest([
-        Some(context.unit.as_str()),
-        Some(&context.group_name),
-        Some(&context.state),
-        Some(&context.role),
-        context.epoch.as_deref(),
-        context.capacity_origin.as_deref(),
-        context.capacity_bound.as_deref(),
-        context.capacity_reason.as_deref(),
-        context.counters.as_deref(),
-    ]);
-    Ok(context)
+    })
 }
 
 /// The row of a sample.

@@ -1,52 +1,47 @@
 use std::collections::HashMap;
+use std::fmt::Display;
+use std::hash::Hash;
 use std::time::Duration;
 
 use cliffwatch_model::{Observation, TableId, TableKey};
 
-use crate::convert::{counter_label, named_device, poll_context, sample_context, table_record};
+use crate::convert::{
+    ContextDigest, counter_label, named_device, poll_context, poll_digest, sample_context, sample_digest,
+    table_record,
+};
 use crate::engine::Engine;
 use crate::records::{CounterRecord, KeyRef, PollerRecord};
 use crate::row::Record;
-use crate::text::clean;
+use crate::text::{clean, word};
 use crate::{Batch, StoreError};
 
-/// Names and contexts that are remembered: about 30 tables and contexts for each of 10,000 devices. Beyond
-/// it everything is forgotten and looked up again.
+/// Names and contexts that are remembered: about 30 for each of 10,000 devices. Beyond it everything is
+/// forgotten and looked up again.
 const KNOWN_MAX: usize = 300_000;
 /// A row that is in use is marked so again after this, so that retention can tell what nothing uses any
 /// more. Half of the day that retention adds to be safe.
 const MARK_EVERY: Duration = Duration::from_secs(43_200);
+/// The platform of a device of which the store knows no poll and no description.
+const UNKNOWN_PLATFORM: &str = "unknown";
 
 /// The numbers that stand for names and contexts in the rows of history.
 ///
 /// Only what a committed transaction wrote may be known: the caller drops this where a commit fails.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
-    pollers: Known,
-    devices: Known,
-    tables: Known,
-    counters: Known,
-    poll_contexts: Known,
-    sample_contexts: Known,
+    pollers: Known<String>,
+    devices: Known<String>,
+    tables: Known<TableId>,
+    counters: Known<String>,
+    poll_contexts: Known<ContextDigest>,
+    sample_contexts: Known<ContextDigest>,
 }
 
 /// The contexts of one observation: the poll's, and that of each of its tables.
 pub(crate) struct Contexts {
-    pub(crate) poll: String,
-    pub(crate) tables: Vec<String>,
+    pub(crate) poll: ContextDigest,
+    pub(crate) tables: Vec<ContextDigest>,
 }
-
-#[derive(Debug, Default)]
-struct Known(HashMap<String, Entry>);
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    reference: i32,
-    marked_at: i64,
-}
-
-/// Rows that must be there, by key.
-struct Wanted<R>(HashMap<String, R>);
 
 impl Ids {
     pub(crate) fn poller(&self, name: &str) -> Result<i32, StoreError> {
@@ -58,19 +53,19 @@ impl Ids {
     }
 
     pub(crate) fn table(&self, id: TableId) -> Result<i32, StoreError> {
-        self.tables.get(&id.to_string())
+        self.tables.get(&id)
     }
 
     pub(crate) fn counter(&self, label: &str) -> Result<i32, StoreError> {
         self.counters.get(label)
     }
 
-    pub(crate) fn poll_context(&self, digest: &str) -> Result<i32, StoreError> {
-        self.poll_contexts.get(digest)
+    pub(crate) fn poll_context(&self, digest: ContextDigest) -> Result<i32, StoreError> {
+        self.poll_contexts.get(&digest)
     }
 
-    pub(crate) fn sample_context(&self, digest: &str) -> Result<i32, StoreError> {
-        self.sample_contexts.get(digest)
+    pub(crate) fn sample_context(&self, digest: ContextDigest) -> Result<i32, StoreError> {
+        self.sample_contexts.get(&digest)
     }
 
     /// Makes sure that everything the batch names is in the database and known here. Tells the contexts of
@@ -82,27 +77,37 @@ impl Ids {
         now: i64,
     ) -> Result<Vec<Contexts>, StoreError> {
         self.forget_beyond_max();
-        let mut pollers = Wanted(HashMap::new());
-        let mut devices = Wanted(HashMap::new());
-        let poller = |name: &str| Ok(PollerRecord { name: name.to_owned(), used_at: now });
-        pollers.add(&self.pollers, batch.poller.as_str(), now, poller)?;
-        for o in &batch.observations {
-            pollers.add(&self.pollers, o.header.poller.as_str(), now, poller)?;
-            devices.add(&self.devices, o.header.device.as_str(), now, |_| {
-                Ok(named_device(&o.header.device, &o.header.platform, now))
-            })?;
-        }
-        for device in
-            batch.memories.iter().map(|m| &m.device).chain(batch.rule_states.iter().map(|r| &r.device))
-        {
-            let platform =
-                cliffwatch_model::Platform::new("unknown").map_err(|e| StoreError::Invalid(e.to_string()))?;
-            devices.add(&self.devices, device.as_str(), now, |_| Ok(named_device(device, &platform, now)))?;
-        }
-        self.pollers.insert::<E, _>(connection, pollers, BY_POLLER, now).await?;
-        self.devices.insert::<E, _>(connection, devices, BY_DEVICE, now).await?;
+        self.intern_names::<E>(connection, batch, now).await?;
         self.intern_tables::<E>(connection, batch, now).await?;
         self.intern_contexts::<E>(connection, batch, now).await
+    }
+
+    async fn intern_names<E: Engine>(
+        &mut self,
+        connection: &mut E::Connection,
+        batch: &Batch,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut pollers = HashMap::new();
+        let mut devices = HashMap::new();
+        let poller_names = batch.observations.iter().map(|o| o.header.poller.as_str());
+        for poller in poller_names.chain([batch.poller.as_str()]) {
+            if !self.pollers.is_marked(poller, now) {
+                pollers.insert(poller, PollerRecord { name: poller.to_owned(), used_at: now });
+            }
+        }
+        let polled = batch.observations.iter().map(|o| (&o.header.device, o.header.platform.as_str()));
+        let remembered = batch.memories.iter().map(|change| &change.device);
+        let judged = batch.rule_states.iter().map(|change| &change.device);
+        let others = remembered.chain(judged).map(|device| (device, UNKNOWN_PLATFORM));
+        for (device, platform) in polled.chain(others) {
+            if !self.devices.is_marked(device.as_str(), now) {
+                let row = || named_device(device, platform, now);
+                devices.entry(device.as_str()).or_insert_with(row);
+            }
+        }
+        self.pollers.insert::<E, _, _>(connection, pollers, BY_POLLER, now).await?;
+        self.devices.insert::<E, _, _>(connection, devices, BY_DEVICE, now).await
     }
 
     async fn intern_tables<E: Engine>(
@@ -111,29 +116,31 @@ impl Ids {
         batch: &Batch,
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut tables = Wanted(HashMap::new());
-        let mut counters = Wanted(HashMap::new());
+        let mut tables = HashMap::new();
+        let mut counters = HashMap::new();
         for o in &batch.observations {
             for (id, key) in tables_of(o) {
-                tables.add(&self.tables, &id.to_string(), now, |_| {
-                    table_record(id, key, self.devices.get(key.device.as_str())?, now)
-                })?;
+                if !self.tables.is_marked(&id, now) && !tables.contains_key(&id) {
+                    let device = self.devices.get(key.device.as_str())?;
+                    tables.insert(id, table_record(id, key, device, now)?);
+                }
             }
             for increase in o.tables.iter().flat_map(|table| &table.increases) {
                 let label = counter_label(&increase.counter, increase.class, increase.kind);
-                counters.add(&self.counters, &label, now, |label| {
-                    Ok(CounterRecord {
-                        label: label.to_owned(),
+                if !self.counters.is_marked(&label, now) {
+                    let row = CounterRecord {
+                        label: label.clone(),
                         name: clean(increase.counter.as_str()),
                         class: increase.class.as_str().to_owned(),
                         kind: increase.kind.as_str().to_owned(),
                         used_at: now,
-                    })
-                })?;
+                    };
+                    counters.insert(label, row);
+                }
             }
         }
-        self.tables.insert::<E, _>(connection, tables, BY_TABLE, now).await?;
-        self.counters.insert::<E, _>(connection, counters, BY_LABEL, now).await
+        self.tables.insert::<E, _, _>(connection, tables, BY_TABLE, now).await?;
+        self.counters.insert::<E, _, _>(connection, counters, BY_LABEL, now).await
     }
 
     async fn intern_contexts<E: Engine>(
@@ -142,37 +149,32 @@ impl Ids {
         batch: &Batch,
         now: i64,
     ) -> Result<Vec<Contexts>, StoreError> {
-        let mut polls = Wanted(HashMap::new());
-        let mut samples = Wanted(HashMap::new());
+        let mut polls = HashMap::new();
+        let mut samples = HashMap::new();
         let mut contexts = Vec::with_capacity(batch.observations.len());
         for o in &batch.observations {
-            let poll = poll_context(o, now)?;
-            let digest = poll.digest.clone();
-            polls.add(&self.poll_contexts, &digest, now, |_| Ok(poll))?;
+            let poll = poll_digest(o);
+            if !self.poll_contexts.is_marked(&poll, now) {
+                polls.insert(poll, poll_context(o, poll, now)?);
+            }
             let mut tables = Vec::with_capacity(o.tables.len());
             for table in &o.tables {
-                let sample = sample_context(table, now)?;
-                let digest = sample.digest.clone();
-                samples.add(&self.sample_contexts, &digest, now, |_| Ok(sample))?;
-                tables.push(digest);
+                let sample = sample_digest(table);
+                if !self.sample_contexts.is_marked(&sample, now) {
+                    samples.insert(sample, sample_context(table, sample, now)?);
+                }
+                tables.push(sample);
             }
-            contexts.push(Contexts { poll: digest, tables });
+            contexts.push(Contexts { poll, tables });
         }
-        self.poll_contexts.insert::<E, _>(connection, polls, BY_POLL_DIGEST, now).await?;
-        self.sample_contexts.insert::<E, _>(connection, samples, BY_SAMPLE_DIGEST, now).await?;
+        self.poll_contexts.insert::<E, _, _>(connection, polls, BY_DIGEST, now).await?;
+        self.sample_contexts.insert::<E, _, _>(connection, samples, BY_DIGEST, now).await?;
         Ok(contexts)
     }
 
     fn forget_beyond_max(&mut self) {
-        let all = [
-            &self.pollers,
-            &self.devices,
-            &self.tables,
-            &self.counters,
-            &self.poll_contexts,
-            &self.sample_contexts,
-        ];
-        if all.iter().map(|known| known.0.len()).sum::<usize>() > KNOWN_MAX {
+        let names = self.pollers.0.len() + self.devices.0.len() + self.tables.0.len() + self.counters.0.len();
+        if names + self.poll_contexts.0.len() + self.sample_contexts.0.len() > KNOWN_MAX {
             *self = Self::default();
         }
     }
@@ -192,57 +194,85 @@ const BY_TABLE: &str = "ON CONFLICT (table_id) DO UPDATE SET used_at = excluded.
     RETURNING table_id AS key, table_ref AS reference";
 const BY_LABEL: &str = "ON CONFLICT (label) DO UPDATE SET used_at = excluded.used_at \
     RETURNING label AS key, counter_ref AS reference";
-const BY_POLL_DIGEST: &str = "ON CONFLICT (digest) DO UPDATE SET used_at = excluded.used_at \
+const BY_DIGEST: &str = "ON CONFLICT (digest) DO UPDATE SET used_at = excluded.used_at \
     RETURNING digest AS key, context_ref AS reference";
-const BY_SAMPLE_DIGEST: &str = BY_POLL_DIGEST;
 
-impl Known {
-    fn get(&self, key: &str) -> Result<i32, StoreError> {
+/// Rows of one kind that are known to be in the database, by key.
+#[derive(Debug)]
+struct Known<K>(HashMap<K, Entry>);
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    reference: i32,
+    marked_at: i64,
+}
+
+impl<K> Default for Known<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Key> Known<K> {
+    fn get<Q>(&self, key: &Q) -> Result<i32, StoreError>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + Display + ?Sized,
+    {
         let missing = || StoreError::permanent(format!("`{key}` was not interned before it was used"));
         self.0.get(key).map(|entry| entry.reference).ok_or_else(missing)
     }
 
     /// Whether the row is known and was marked as in use lately.
-    fn is_marked(&self, key: &str, now: i64) -> bool {
+    fn is_marked<Q>(&self, key: &Q, now: i64) -> bool
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         let lately = |entry: &Entry| {
-            let age = now.saturating_sub(entry.marked_at);
-            u128::try_from(age).is_ok_and(|age| age < MARK_EVERY.as_micros()) || age < 0
+            let age_us = u128::try_from(now.saturating_sub(entry.marked_at)).unwrap_or(0);
+            age_us < MARK_EVERY.as_micros()
         };
         self.0.get(key).is_some_and(lately)
     }
 
-    async fn insert<E: Engine, R: Record>(
+    async fn insert<E: Engine, Q: Ord, R: Record>(
         &mut self,
         connection: &mut E::Connection,
-        wanted: Wanted<R>,
+        rows: HashMap<Q, R>,
         conflict: &'static str,
         now: i64,
     ) -> Result<(), StoreError> {
-        if wanted.0.is_empty() {
-            return Ok(());
-        }
         // In the order of keys: two writers that meet here wait for each other instead of locking up.
-        let mut rows: Vec<(String, R)> = wanted.0.into_iter().collect();
+        let mut rows: Vec<(Q, R)> = rows.into_iter().collect();
         rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let rows = rows.into_iter().map(|(_, row)| row).collect();
         for KeyRef { key, reference } in E::insert_returning(connection, rows, conflict).await? {
-            self.0.insert(key, Entry { reference, marked_at: now });
+            self.0.insert(word("key", &key, K::read)?, Entry { reference, marked_at: now });
         }
         Ok(())
     }
 }
 
-impl<R> Wanted<R> {
-    fn add(
-        &mut self,
-        known: &Known,
-        key: &str,
-        now: i64,
-        row: impl FnOnce(&str) -> Result<R, StoreError>,
-    ) -> Result<(), StoreError> {
-        if !known.is_marked(key, now) && !self.0.contains_key(key) {
-            self.0.insert(key.to_owned(), row(key)?);
-        }
-        Ok(())
+/// A key of a row, read back from the database.
+trait Key: Eq + Hash + Sized {
+    fn read(text: &str) -> Option<Self>;
+}
+
+impl Key for String {
+    fn read(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+impl Key for TableId {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+}
+
+impl Key for ContextDigest {
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text)
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn rows(batch: &Batch, ids: &Ids, contexts: &[Contexts]) -> Result<Ro
             let refs = SampleRefs {
                 table: ids.table(table.id)?,
                 poller,
-                context: ids.sample_context(context)?,
+                context: ids.sample_context(*context)?,
                 seq: o.header.seq.cast_signed(),
             };
             let sample = sample_record(table, &refs)?;
@@ -30,7 +30,7 @@ pub(super) fn rows(batch: &Batch, ids: &Ids, contexts: &[Contexts]) -> Result<Ro
         let refs = PollRefs {
             device: ids.device(o.header.device.as_str())?,
             poller,
-            context: ids.poll_context(&contexts.poll)?,
+            context: ids.poll_context(contexts.poll)?,
             tables: read,
             gone: o.gone.iter().map(|key| ids.table(key.id())).collect::<Result<_, _>>()?,
         };

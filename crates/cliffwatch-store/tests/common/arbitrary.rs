@@ -191,7 +191,7 @@ fn observation() -> impl Strategy<Value = Observation> {
                 gone: tables.1,
                 complete: tables.2.iter().map(|group| GroupName::new(group).unwrap()).collect(),
                 load: said.0,
-                device_settings: said.1,
+                device_settings: said.1.into(),
                 reachability: said.2,
                 evidence: more.2,
                 faults: more.3,

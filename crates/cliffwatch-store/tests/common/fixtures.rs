@@ -99,7 +99,10 @@ pub fn observation(
         gone: Vec::new(),
         complete: vec![GroupName::new("conntrack").unwrap()],
         load: Load::default(),
-        device_settings: BTreeMap::from([("nf_conntrack_buckets".to_owned(), Setting::Number(65_536))]),
+        device_settings: Arc::new(BTreeMap::from([(
+            "nf_conntrack_buckets".to_owned(),
+            Setting::Number(65_536),
+        )])),
         reachability: Reachability { held_ms: Some(0.6), new: None },
         evidence: Vec::new(),
         faults: Vec::new(),
@@ -179,8 +182,9 @@ pub fn rich() -> Observation {
         tcp_states: BTreeMap::from([("established".to_owned(), u64::MAX)]),
         figures: BTreeMap::from([("cpu_percent".to_owned(), 3.1), ("memory_percent".to_owned(), 41.0)]),
     };
-    o.device_settings.insert("version".to_owned(), Setting::Text("9.18(4) \"x\"".to_owned()));
-    o.device_settings.insert("offset_seconds".to_owned(), Setting::Number(i64::MIN));
+    let settings = Arc::make_mut(&mut o.device_settings);
+    settings.insert("version".to_owned(), Setting::Text("9.18(4) \"x\"".to_owned()));
+    settings.insert("offset_seconds".to_owned(), Setting::Number(i64::MIN));
     o.reachability.new = Some(NewConnection { connect_ms: None, error: Some(ErrorKind::ConnectionRefused) });
     o.evidence = vec![EvidenceItem {
         what: "top_sources".to_owned(),
