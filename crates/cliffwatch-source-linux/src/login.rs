@@ -63,7 +63,8 @@ impl Plan {
                 credential: Arc::clone(&jump.credential.name),
                 proof,
                 host_key: host_key(jump.host_key.as_ref(), "jump_host.host_key")?,
-                legacy: target.ssh.legacy,
+                // An old appliance does not make the bastion in front of it old: one connection serves all.
+                legacy: false,
             };
             Ok((Arc::clone(&jump.name), far))
         });
