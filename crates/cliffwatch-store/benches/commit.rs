@@ -138,7 +138,7 @@ fn poll(device: &str, number: u64, round: u64) -> Poll {
         epoch: Some(Epoch::new(&format!("boot:6f1c-{number}")).unwrap()),
         samples: vec![sample],
         complete: vec![GroupName::new("conntrack").unwrap()],
-        device_settings: Arc::new([("nf_conntrack_buckets".to_owned(), Setting::Number(65_536))].into()),
+        device_settings: [("nf_conntrack_buckets".to_owned(), Setting::Number(65_536))].into(),
         reachability: Reachability { held_ms: Some(0.6), new: None },
         ..Reading::default()
     };

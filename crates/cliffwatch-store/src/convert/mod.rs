@@ -15,8 +15,8 @@ pub(crate) use identity::{
     StoredDevice, StoredTable, counter_label, described_device, device_record, named_device, table_record,
 };
 pub(crate) use poll::{
-    Names, PollRefs, StoredPoll, StoredPollContext, dangling, observation, poll_context, poll_digest,
-    poll_record,
+    Names, PollRefs, RawPollContext, StoredPoll, StoredPollContext, dangling, observation, poll_context,
+    poll_digest, poll_record,
 };
 pub(crate) use sample::{
     RawSampleContext, SampleKey, SampleRefs, StoredIncrease, StoredSample, StoredSampleContext,

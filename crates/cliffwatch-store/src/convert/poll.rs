@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cliffwatch_model::{
     DeviceName, Epoch, Fault, GroupName, Load, NewConnection, Observation, Outcome, Platform, PollHeader,
@@ -13,7 +14,7 @@ use crate::row::row;
 use crate::text::{clean, corrupt, from_json_or_default, json, json_unless, word};
 
 row! {
-    StoredPollContext {
+    RawPollContext {
         context_ref: i32,
         platform: String,
         interval_ns: i64,
@@ -21,6 +22,33 @@ row! {
         epoch: Option<String>,
         complete: Option<String>,
         device_settings: Option<String>,
+    }
+}
+
+/// A poll's context, read once for all polls that share it.
+pub(crate) struct StoredPollContext {
+    platform: Platform,
+    interval: Duration,
+    lag: Duration,
+    epoch: Option<Epoch>,
+    complete: Vec<GroupName>,
+    device_settings: Arc<BTreeMap<String, Setting>>,
+}
+
+impl StoredPollContext {
+    pub(crate) const COLUMNS: &'static str =
+        "context_ref, platform, interval_ns, lag_ns, epoch, complete, device_settings";
+
+    pub(crate) fn parse(raw: &RawPollContext) -> Result<Self, StoreError> {
+        Ok(Self {
+            platform: Platform::new(&raw.platform)
+                .map_err(|error| corrupt("platform", &error.to_string()))?,
+            interval: from_nanos(raw.interval_ns),
+            lag: from_nanos(raw.lag_ns),
+            epoch: raw.epoch.as_deref().map(epoch).transpose()?,
+            complete: from_json_or_default("complete", raw.complete.as_deref())?,
+            device_settings: from_json_or_default("device_settings", raw.device_settings.as_deref())?,
+        })
     }
 }
 
@@ -60,7 +88,7 @@ pub(crate) fn poll_digest(o: &Observation) -> ContextDigest {
         digest.text(group.as_str());
     }
     digest.count(o.device_settings.len());
-    for (name, setting) in &o.device_settings {
+    for (name, setting) in o.device_settings.iter() {
         digest.text(name);
         match setting {
             Setting::Number(number) => {
@@ -136,21 +164,18 @@ pub(crate) fn observation(
     let context = names.contexts.get(&row.context_ref).ok_or_else(|| dangling("context_ref"))?;
     let outcome = word("outcome", &row.outcome, Outcome::parse)?;
     let gone: Vec<i32> = from_json_or_default("gone", row.gone.as_deref())?;
-    let complete: Vec<GroupName> = from_json_or_default("complete", context.complete.as_deref())?;
-    let device_settings: BTreeMap<String, Setting> =
-        from_json_or_default("device_settings", context.device_settings.as_deref())?;
     let new: Option<NewConnection> = from_json_or_default("new_connection", row.new_connection.as_deref())?;
     let faults: Vec<Fault> = from_json_or_default("faults", row.faults.as_deref())?;
     Ok(Observation {
         header: header(row, names, context)?,
         outcome,
         error: error(row, outcome),
-        epoch: context.epoch.as_deref().map(epoch).transpose()?,
+        epoch: context.epoch.clone(),
         tables,
         gone: gone.iter().filter_map(|table| names.tables.get(table).cloned()).collect(),
-        complete,
+        complete: context.complete.clone(),
         load: from_json_or_default("load", row.load.as_deref())?,
-        device_settings: device_settings.into(),
+        device_settings: Arc::clone(&context.device_settings),
         reachability: Reachability { held_ms: row.held_ms, new },
         evidence: from_json_or_default("evidence", row.evidence.as_deref())?,
         faults,
@@ -160,16 +185,15 @@ pub(crate) fn observation(
 fn header(row: &StoredPoll, names: &Names, context: &StoredPollContext) -> Result<PollHeader, StoreError> {
     Ok(PollHeader {
         device: names.devices.get(&row.device_ref).cloned().ok_or_else(|| dangling("device_ref"))?,
-        platform: Platform::new(&context.platform)
-            .map_err(|error| corrupt("platform", &error.to_string()))?,
+        platform: context.platform.clone(),
         poller: names.pollers.get(&row.poller_ref).cloned().ok_or_else(|| dangling("poller_ref"))?,
         seq: row.seq.cast_unsigned(),
         trigger: word("trigger", &row.trigger, Trigger::parse)?,
         started_at: Timestamp::from_micros(row.started_at),
         finished_at: Timestamp::from_micros(row.finished_at),
-        interval: from_nanos(context.interval_ns),
+        interval: context.interval,
         late: row.late,
-        lag: from_nanos(context.lag_ns),
+        lag: context.lag,
     })
 }
 

@@ -7,8 +7,8 @@ use cliffwatch_model::{DeviceName, Increase, PollerName, TableId, TableKey, Tabl
 
 use crate::StoreError;
 use crate::convert::{
-    RawSampleContext, SampleKey, StoredIncrease, StoredPollContext, StoredSample, StoredSampleContext,
-    StoredTable, dangling, table_observation,
+    RawPollContext, RawSampleContext, SampleKey, StoredIncrease, StoredPollContext, StoredSample,
+    StoredSampleContext, StoredTable, dangling, table_observation,
 };
 use crate::engine::{Arg, Engine};
 use crate::records::KeyRef;
@@ -69,13 +69,10 @@ pub(super) async fn poll_contexts<E: Engine>(
     connection: &mut E::Connection,
     references: BTreeSet<i32>,
 ) -> Result<HashMap<i32, StoredPollContext>, StoreError> {
-    let sql = format!(
-        "SELECT context_ref, platform, interval_ns, lag_ns, epoch, complete, device_settings \
-         FROM poll_context WHERE context_ref IN {}",
-        E::numbers("$1")
-    );
-    let rows: Vec<StoredPollContext> = by_reference::<E, _>(connection, &sql, references).await?;
-    Ok(rows.into_iter().map(|row| (row.context_ref, row)).collect())
+    let columns = StoredPollContext::COLUMNS;
+    let sql = format!("SELECT {columns} FROM poll_context WHERE context_ref IN {}", E::numbers("$1"));
+    let rows: Vec<RawPollContext> = by_reference::<E, _>(connection, &sql, references).await?;
+    rows.iter().map(|row| Ok((row.context_ref, StoredPollContext::parse(row)?))).collect()
 }
 
 /// Contexts of samples by reference.
