@@ -30,6 +30,8 @@ enum Status {
     Fine,
     /// The thing asked about is not fine.
     NotFine,
+    /// It cannot even be read.
+    Unreadable,
 }
 
 /// Why a command could not do its work.
@@ -65,6 +67,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     match ended {
         Ok(Status::Fine) => ExitCode::SUCCESS,
         Ok(Status::NotFine) => ExitCode::from(1),
+        Ok(Status::Unreadable) => ExitCode::from(2),
         // `cliffwatch … | head` is no failure.
         Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(&error),

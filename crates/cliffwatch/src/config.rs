@@ -2,11 +2,13 @@
 //! and each value remembers which it was.
 
 mod access;
+mod environment;
 mod file;
 
 mod load;
 mod origin;
 mod show;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,10 +20,12 @@ use cliffwatch_source::SecretRef;
 use cliffwatch_store::StoreUrl;
 use schemars::Schema;
 
+pub(crate) use environment::check_variables;
 pub(crate) use file::{MetricsAccess, TokenScope};
-pub(crate) use load::{Flags, check_variables, load};
+pub(crate) use load::load;
 pub(crate) use origin::{Given, Origin};
 pub(crate) use show::shown;
+pub(crate) use sources::Flags;
 
 use crate::inventory::NamedPath;
 use crate::value::Span;

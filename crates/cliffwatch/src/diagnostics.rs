@@ -58,6 +58,7 @@ pub(crate) struct Report {
     said: HashSet<(Option<Position>, String)>,
     errors: usize,
     warnings: usize,
+    unreadable: bool,
 }
 
 #[derive(Debug)]
@@ -127,6 +128,17 @@ impl Report {
     /// Whether more problems would still be shown.
     pub(crate) fn has_room(&self) -> bool {
         self.problems.len() < PROBLEMS_MAX
+    }
+
+    /// Takes in that a file cannot even be read.
+    pub(crate) fn push_unreadable(&mut self, problem: Problem) {
+        self.unreadable = true;
+        self.push(problem);
+    }
+
+    /// Whether a file could not even be read.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.unreadable
     }
 
     pub(crate) fn errors(&self) -> usize {

@@ -5,11 +5,15 @@
 //! field of the wrong shape is reported and taken as absent, so that one run finds all that is wrong.
 
 mod at;
+mod mismatch;
 mod node;
+mod parse;
+mod raw;
 mod read;
 
 pub(crate) use at::{At, OneOrMany, Unread};
-pub(crate) use node::{Key, Node, Value, load};
+pub(crate) use node::{Key, Node, Value};
+pub(crate) use parse::load;
 pub(crate) use read::read;
 
 /// The known word that was probably meant.

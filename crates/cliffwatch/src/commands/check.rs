@@ -51,7 +51,11 @@ pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Status, Comma
         }
     }
     out.flush()?;
-    Ok(if report.errors() == 0 { Status::Fine } else { Status::NotFine })
+    Ok(match report.errors() {
+        0 => Status::Fine,
+        _ if report.is_unreadable() => Status::Unreadable,
+        _ => Status::NotFine,
+    })
 }
 
 fn verdict(setup: &Setup) -> String {

@@ -138,7 +138,7 @@ fn is_critical(poll: &Poll) -> bool {
 }
 
 fn rows(polls: &[Poll]) -> Vec<Vec<String>> {
-    let head = ["DEVICE", "TABLE", "USED", "CAPACITY", "FILL", "REFUSED", "EVICTED", "NOTE"];
+    let head = ["DEVICE", "TABLE", "USED", "CAPACITY", "FILL", "REFUSED", "EVICTED", "STATE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for poll in polls {
         let device = poll.header.device.to_string();

@@ -24,7 +24,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<Status, CommandError> {
         .map_err(|error| CommandError::Failed(format!("signals cannot be handled: {error}")))?;
     let flags = args.config.flags();
     let registry = Arc::new(Registry::new());
-    let setup = Setup::load_good(&flags, &registry, DEPTH)?;
+    let setup = Setup::load(&flags, &registry, DEPTH).usable()?;
     log_warnings(&setup.report);
     let api = api_config(&setup.config).map_err(CommandError::Failed)?;
     let options = Options {
@@ -146,7 +146,7 @@ fn log_warnings(report: &Report) {
                 place,
                 problem = problem.message,
                 hint = problem.hint,
-                "The configuration works, but."
+                "The configuration can be used; one thing is not as it should be."
             );
         }
     }

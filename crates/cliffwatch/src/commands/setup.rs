@@ -47,17 +47,21 @@ impl Setup {
 
     /// The same where nothing may be wrong: warnings go to standard error, errors end the command.
     pub(super) fn load_good(flags: &Flags, registry: &Registry, depth: Depth) -> Result<Self, CommandError> {
-        let setup = Self::load(flags, registry, depth);
-        let text = setup.report.to_text();
-        if setup.report.errors() > 0 {
-            return Err(CommandError::Configuration(text));
-        }
-        warn(&text);
+        let setup = Self::load(flags, registry, depth).usable()?;
+        warn(&setup.report.to_text());
         Ok(setup)
+    }
+
+    /// Itself, unless something is wrong.
+    pub(super) fn usable(self) -> Result<Self, CommandError> {
+        match self.report.errors() {
+            0 => Ok(self),
+            _ => Err(CommandError::Configuration(self.report.to_text())),
+        }
     }
 }
 
-/// Progress and warnings go to people only; logs have their own way.
+/// Warnings go to people only: what a script reads, `check` tells.
 fn warn(text: &str) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() && !text.is_empty() {

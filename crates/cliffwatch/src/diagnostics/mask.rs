@@ -98,7 +98,9 @@ fn inline_secret(line: &str) -> Inline {
 
 /// Also when it is misspelt. `tokens` is the list of those who may ask, each with a secret of its own.
 fn names_secret(key: &str) -> bool {
-    let close = |word: &str| strsim::damerau_levenshtein(key, word) * 4 <= word.len();
+    // The lengths first: this looks at every key of a file.
+    let near = |word: &str| key.len().abs_diff(word.len()) * 4 <= word.len();
+    let close = |word: &str| near(word) && strsim::damerau_levenshtein(key, word) * 4 <= word.len();
     key != "tokens" && SECRET_WORDS.into_iter().any(|word| key.contains(word) || close(word))
 }
 

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -24,8 +25,11 @@ impl Report {
     /// For people: every problem with its place, the source line and a caret under the spot.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
+        let mut pages = HashMap::new();
         for problem in self.problems() {
-            self.render(problem, &mut text);
+            let page =
+                problem.at.map(|at| &*pages.entry(at.file).or_insert_with(|| Page::new(self.text(at))));
+            self.render(problem, page, &mut text);
         }
         let hidden = (self.errors + self.warnings).saturating_sub(self.problems.len());
         if hidden > 0 {
@@ -49,7 +53,7 @@ impl Report {
             .collect()
     }
 
-    fn render(&self, problem: &Problem, out: &mut String) {
+    fn render(&self, problem: &Problem, page: Option<&Page<'_>>, out: &mut String) {
         let level = match problem.level {
             Level::Error => "error",
             Level::Warning => "warning",
@@ -57,9 +61,9 @@ impl Report {
         // Writing into a String cannot fail.
         let _infallible = writeln!(out, "{level}: {}", plain(&problem.message));
         let margin = problem.at.map_or(0, |at| at.line.to_string().len());
-        if let Some(at) = problem.at {
+        if let (Some(at), Some(page)) = (problem.at, page) {
             let _infallible = writeln!(out, "{:margin$}--> {}", "", self.place(at));
-            self.excerpt(at, margin, out);
+            page.excerpt(at, margin, out);
         }
         if let Some(hint) = &problem.hint {
             for (line, prefix) in
@@ -70,12 +74,23 @@ impl Report {
         }
         out.push('\n');
     }
+}
+
+/// A file, made ready for showing lines of it.
+struct Page<'a> {
+    lines: Vec<&'a str>,
+    masked: Masked,
+}
+
+impl<'a> Page<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { lines: text.lines().collect(), masked: Masked::new(text) }
+    }
 
     fn excerpt(&self, at: Position, margin: usize, out: &mut String) {
-        let text = self.text(at);
-        let Some(line) = text.lines().nth(at.line.saturating_sub(1) as usize) else { return };
         let number = at.line;
-        if Masked::new(text).hides(number) {
+        let Some(line) = self.lines.get(number.saturating_sub(1) as usize) else { return };
+        if self.masked.hides(number) {
             let _infallible = writeln!(out, "{number} | (not shown: the line may hold a secret)");
             return;
         }

@@ -52,7 +52,7 @@ impl Logins {
         report: &mut Report,
     ) -> Option<Arc<Credential>> {
         let Some(login) = self.by_name.get(&name.value) else {
-            report.push(unknown_name("credential", "credentials", name, self.by_name.keys()));
+            unknown_name("credential", "credentials", name, self.by_name.keys().map(String::as_str), report);
             return None;
         };
         let login = login.as_ref()?;
@@ -137,16 +137,19 @@ fn has_placeholder(secret: &SecretRef) -> bool {
     }
 }
 
-/// A reference to a name that does not exist.
+/// Reports a reference to a name that does not exist.
 pub(super) fn unknown_name<'a>(
     what: &str,
     section: &str,
     name: &At<String>,
-    known: impl IntoIterator<Item = &'a String>,
-) -> Problem {
-    let hint = match nearest(&name.value, known.into_iter().map(String::as_str)) {
+    known: impl Iterator<Item = &'a str>,
+    report: &mut Report,
+) {
+    // Comparing with every name is worth it only for what is shown.
+    let close = report.has_room().then(|| nearest(&name.value, known)).flatten();
+    let hint = match close {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("define it under `{section}:`"),
     };
-    Problem::error(name.at, format!("{what} `{}` does not exist", name.value)).hint(hint)
+    report.push(Problem::error(name.at, format!("{what} `{}` does not exist", name.value)).hint(hint));
 }

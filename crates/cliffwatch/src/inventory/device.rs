@@ -108,9 +108,8 @@ impl Surroundings<'_> {
             } else if known {
                 names.push(name.value.clone());
             } else {
-                let all: Vec<String> =
-                    self.dependencies.iter().chain(&self.devices).map(|n| (*n).to_owned()).collect();
-                report.push(unknown_name("dependency", "dependencies", name, &all));
+                let all = self.dependencies.iter().chain(&self.devices).copied();
+                unknown_name("dependency", "dependencies", name, all, report);
             }
         }
         names
@@ -122,7 +121,10 @@ impl Surroundings<'_> {
             return None;
         }
         if !self.devices.contains(&*peer.value) {
-            let hint = match nearest(&peer.value, self.devices.iter().copied()) {
+            // Comparing with every name is worth it only for what is shown.
+            let close =
+                report.has_room().then(|| nearest(&peer.value, self.devices.iter().copied())).flatten();
+            let hint = match close {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => "list the peer as a device; it needs no address of its own".to_owned(),
             };

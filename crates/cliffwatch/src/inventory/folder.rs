@@ -34,7 +34,7 @@ pub(super) fn load_all(paths: &[NamedPath], report: &mut Report) -> Vec<Inventor
             Ok(found) => found,
             Err(reason) => {
                 let message = format!("`{}` cannot be read: {reason}", named.path.display());
-                report.push(Problem::error(named.at, message));
+                report.push_unreadable(Problem::error(named.at, message));
                 continue;
             }
         };

@@ -50,7 +50,7 @@ impl Jumps {
         match self.0.get(&name.value) {
             Some((_, jump)) => jump.clone(),
             None => {
-                report.push(unknown_name("jump host", "jump_hosts", name, self.0.keys()));
+                unknown_name("jump host", "jump_hosts", name, self.0.keys().map(String::as_str), report);
                 None
             }
         }

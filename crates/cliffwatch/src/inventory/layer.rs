@@ -27,7 +27,11 @@ impl Layers {
     pub(super) fn read(parts: &Parts<'_>, registry: &Registry, report: &mut Report) -> Self {
         let mut platforms = BTreeMap::new();
         for (name, part) in &parts.platform_defaults {
-            if !registry.names().iter().any(|known| known == name) {
+            if registry::comes_later(name) {
+                let message =
+                    format!("platform `{name}` is not in this version yet: its defaults have no effect");
+                report.push(Problem::warning(part.at, message));
+            } else if !registry.names().iter().any(|known| known == name) {
                 report.push(unknown_platform(name, registry, part.at));
             }
             platforms.insert((*name).to_owned(), placed(part, report));

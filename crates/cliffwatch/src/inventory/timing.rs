@@ -7,8 +7,8 @@ use crate::diagnostics::{Problem, Report};
 use crate::value::Span;
 use crate::yaml::At;
 
-/// How often a device is polled where nobody says: the contract's example and three times as often as
-/// the shortest hold time of a rule.
+/// How often a device is polled where nobody says: several readings within the minute in which a table
+/// can fill, at a cost that no device notices.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// The longest that a poll may take where nobody says.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::node::parse;
+use super::parse::parse;
 use super::*;
 use crate::diagnostics::Report;
 

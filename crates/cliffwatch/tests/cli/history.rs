@@ -1,0 +1,90 @@
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{cliffwatch, folder, said, status, stdout};
+
+/// A table that fills in an hour, refuses for a minute at the end, and is then half empty.
+fn filling() -> String {
+    let mut lines = String::new();
+    for n in 0_u64..480 {
+        let used = if n < 360 { 40_000 + n * 170 } else { 50_000 };
+        let drop = n.clamp(350, 356) - 350;
+        let (minute, second) = (n * 10 / 60 % 60, n * 10 % 60);
+        let hour = n * 10 / 3600;
+        writeln!(
+            lines,
+            "{{\"device\":\"nat-gw-1\",\"finished_at\":\"2026-03-01T{hour:02}:{minute:02}:{second:02}Z\",\"outcome\":\"ok\",\
+             \"tables\":[{{\"scope\":{{\"kind\":\"netns\",\"name\":\"host\"}},\"kind\":\"conntrack\",\"name\":\"nf_conntrack\",\
+             \"used\":{used},\"capacity\":{{\"limit\":100000,\"origin\":\"reported\"}},\
+             \"counters\":{{\"drop\":{{\"class\":\"refused\",\"total\":{drop}}}}}}}]}}"
+        )
+        .unwrap();
+    }
+    lines
+}
+
+#[test]
+fn rules_run_over_a_file() {
+    let folder = folder(&[("samples.jsonl", &filling())]);
+    let output = cliffwatch(folder.path(), &["replay", "--samples", "samples.jsonl", "--format", "json"]);
+    assert_eq!(status(&output), 0, "{}", said(&output));
+    let mut lines: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let summary = lines.pop().unwrap();
+    let summary = &summary["summary"];
+    assert_eq!(summary["polls"], 480);
+    assert_eq!(summary["events"], lines.len());
+    assert_eq!(summary["first_refusal_at"], "2026-03-01T00:58:30Z");
+    let at = |line: &Value| line["at"].as_str().unwrap().to_owned();
+    assert!(lines.iter().map(at).is_sorted(), "{lines:?}");
+    let fired = lines.iter().find(|line| line["state"] == "firing").unwrap();
+    assert_eq!(
+        (&fired["rule"], &fired["table_id"]),
+        (&"utilization-high".into(), &"42b78ed1f4fb22ed".into())
+    );
+    let seconds = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second();
+    let lead = seconds("2026-03-01T00:58:30Z") - seconds(&at(fired));
+    assert_eq!(summary["lead_time_seconds"].as_f64().unwrap(), f64::from(i32::try_from(lead).unwrap()));
+    assert!(summary["pages"].as_u64().unwrap() >= 1, "{summary}");
+    assert!(lines.iter().any(|line| line["rule"] == "refusing" && line["state"] == "firing"));
+}
+
+#[test]
+fn other_rules_are_compared_with_those_in_force() {
+    let folder = folder(&[
+        ("samples.jsonl", &filling()),
+        (
+            "quiet.yaml",
+            "- { id: utilization-high, enabled: false }\n- { id: utilization-critical, enabled: false }\n",
+        ),
+    ]);
+    let output =
+        cliffwatch(folder.path(), &["replay", "--samples", "samples.jsonl", "--rules", "quiet.yaml"]);
+    let text = stdout(&output);
+    assert!(!text.contains("utilization-"), "{text}");
+    let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    let lead = |line: &str| line.split("; ").nth(1).unwrap().to_owned();
+    assert!(of("replayed: ").starts_with("480 polls, "), "{text}");
+    assert_ne!(lead(&of("replayed: ")), lead(&of("rules in force: ")), "{text}");
+}
+
+#[test]
+fn a_bad_line_is_named() {
+    let folder =
+        folder(&[("samples.jsonl", "{\"device\":\"a\",\"finished_at\":\"yesterday\",\"outcome\":\"ok\"}\n")]);
+    let output = cliffwatch(folder.path(), &["replay", "--samples", "samples.jsonl"]);
+    assert_eq!(
+        said(&output),
+        "error: `samples.jsonl`, line 1: `yesterday` is not an RFC 3339 time (column 39)\nexit status 1\n"
+    );
+}
+
+#[test]
+fn a_store_that_is_not_there_is_named() {
+    let folder = folder(&[]);
+    let output = cliffwatch(folder.path(), &["replay"]);
+    assert!(said(&output).starts_with("error: store `sqlite:cliffwatch.db`: "), "{}", said(&output));
+    assert_eq!(status(&output), 1);
+    assert!(!folder.path().join("cliffwatch.db").exists(), "reading must not make a store");
+}
