@@ -89,8 +89,12 @@ fn advance(bits: crate::CounterBits, old: &[u64], now: &[u64]) -> Option<u64> {
     old.iter().zip(now).try_fold(0u64, |sum, (old, now)| Some(sum.saturating_add(bits.advance(*old, *now)?)))
 }
 
+/// To the nearest second, and 1 at least: a poll that came 2 ms early does not make a rate of 10 s one of
+/// 9 s, nor one of a second unknown.
 fn since(then: Option<Timestamp>, now: Timestamp) -> u32 {
-    then.map_or(0, |then| u32::try_from(now.since(then).as_secs()).unwrap_or(u32::MAX))
+    then.map_or(0, |then| {
+        u32::try_from((now.since(then).as_millis() + 500) / 1_000).unwrap_or(u32::MAX).max(1)
+    })
 }
 
 fn increase(name: &CounterName, counter: &Counter, amount: u64, paired: u64, over_seconds: u32) -> Increase {

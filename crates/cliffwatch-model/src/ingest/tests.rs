@@ -69,6 +69,18 @@ fn amounts(observation: &Observation) -> Vec<(String, u64, u64)> {
     all.map(|i| (i.counter.to_string(), i.amount, i.paired)).collect()
 }
 
+#[test]
+fn an_increase_spreads_over_the_nearest_whole_seconds() {
+    let over = |micros: i64| {
+        let mut ingest = ingest();
+        drop_moves(&mut ingest, 100, "a", &[0]);
+        let mut sample = sample("host", 100, 5, &[("drop", drops(&[7]))]);
+        sample.observed_at = Timestamp::from_micros(100_000_000 + micros);
+        ingest.ingest(poll(101, "a", vec![sample])).tables[0].increases[0].over_seconds
+    };
+    assert_eq!([300, 998_000, 1_400_000, 9_998_000].map(over), [1, 1, 1, 10]);
+}
+
 fn drop_moves(ingest: &mut Ingest, at: i64, epoch: &str, parts: &[u64]) -> Vec<u64> {
     let observation = ingest.ingest(poll(at, epoch, vec![sample("host", at, 5, &[("drop", drops(parts))])]));
     amounts(&observation).into_iter().map(|(_, amount, _)| amount).collect()
