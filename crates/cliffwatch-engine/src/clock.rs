@@ -11,6 +11,10 @@ use cliffwatch_source::Clock;
 /// NTP itself allows. Slopes and holds stay right to a twentieth of a percent.
 const SLEW_PER_MILLION: i64 = 500;
 
+/// How far the clock of an earlier run may have been ahead and is still taken over: a day covers a wrong
+/// time zone in the hardware clock; more is a clock that was never set.
+const HISTORY_AHEAD_MAX_MICROS: i64 = 24 * 3_600 * 1_000_000;
+
 /// The system's time at the start plus monotonic time since: it never goes back and never jumps.
 ///
 /// It follows small differences slowly. A step of the system's clock is not followed; it is told
@@ -31,6 +35,18 @@ impl SystemClock {
             started_micros: wall_micros(),
             correction_micros: AtomicI64::new(0),
             followed_micros: AtomicI64::new(0),
+        }
+    }
+
+    /// Goes on from an instant that history has reached already: after a restart with the system's clock set
+    /// back, readings would otherwise be older than the newest for as long as the step was. The step is
+    /// then told like one within a process. History further ahead than a day is not believed.
+    pub fn not_before(&self, history: Timestamp) {
+        let ahead = history.as_micros().saturating_sub(self.micros());
+        if ahead > HISTORY_AHEAD_MAX_MICROS {
+            tracing::error!(%history, "The store's newest poll lies far in the future; its clock is not taken over.");
+        } else if ahead > 0 {
+            self.correction_micros.fetch_add(ahead, Ordering::Relaxed);
         }
     }
 
@@ -91,6 +107,17 @@ mod tests {
         let told = clock.follow(wall_micros() + 3_600_000_000);
         assert!((told - 3_600.0).abs() < 60.0, "{told}");
         assert!(clock.now().since(before).as_secs() < 60, "an hour's step must not be followed");
+    }
+
+    #[test]
+    fn it_goes_on_from_history_within_a_day() {
+        let clock = SystemClock::new();
+        let hour_ahead = clock.now().plus(std::time::Duration::from_secs(3_600));
+        clock.not_before(hour_ahead);
+        assert!(clock.now() >= hour_ahead);
+        assert!(clock.step_seconds() < -3_500.0, "and the step is told");
+        clock.not_before(clock.now().plus(std::time::Duration::from_secs(90_000)));
+        assert!(clock.now().since(hour_ahead).as_secs() < 60, "a clock that was never set is not believed");
     }
 
     #[test]

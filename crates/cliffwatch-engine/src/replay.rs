@@ -1,6 +1,6 @@
 //! Runs the rules over history: the same line as live, fed from the store or from a file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ pub struct Replay {
     known: HashMap<DeviceName, DeviceFacts>,
     polls: u64,
     events: u64,
-    pages: u64,
+    /// The alerts that somebody would have been paged for.
+    paged: HashSet<String>,
     tables: BTreeMap<TableId, Lead>,
 }
 
@@ -40,7 +41,7 @@ pub struct Summary {
     pub polls: u64,
     /// Transitions of alerts.
     pub events: u64,
-    /// How often an alert entered critical and somebody would have been paged.
+    /// Alerts that entered critical, so that somebody would have been paged: once each.
     pub pages: u64,
     /// When a new connection was first lost.
     pub first_refusal_at: Option<Timestamp>,
@@ -57,7 +58,7 @@ impl Replay {
             known: HashMap::new(),
             polls: 0,
             events: 0,
-            pages: 0,
+            paged: HashSet::new(),
             tables: BTreeMap::new(),
         }
     }
@@ -101,7 +102,9 @@ impl Replay {
         }
         for event in events {
             self.events += 1;
-            self.pages += u64::from(is_page(event));
+            if is_page(event) {
+                self.paged.insert(event.alert_id.clone());
+            }
             if let (Some(table), true) = (event.table_id, warns(event)) {
                 let lead = self.tables.entry(table).or_default();
                 lead.fired_at = lead.fired_at.or(Some(event.at));
@@ -120,7 +123,7 @@ impl Replay {
         Summary {
             polls: self.polls,
             events: self.events,
-            pages: self.pages,
+            pages: self.paged.len() as u64,
             first_refusal_at: self.tables.values().filter_map(|lead| lead.refused_at).min(),
             lead_time_seconds: leads.min().map(seconds),
         }
@@ -131,13 +134,10 @@ fn warns(event: &AlertEvent) -> bool {
     event.state == AlertState::Firing && event.severity >= Severity::Warning
 }
 
-/// Whether a person would be paged: an alert enters critical. What backfill finds is told to nobody.
+/// Whether a person would be paged, if they were not for this alert already: it fires as critical. What
+/// backfill finds is told to nobody.
 fn is_page(event: &AlertEvent) -> bool {
-    let entered = match event.previous_severity {
-        None => event.state == AlertState::Firing,
-        Some(before) => before < Severity::Critical,
-    };
-    event.told && event.state == AlertState::Firing && event.severity == Severity::Critical && entered
+    event.told && event.state == AlertState::Firing && event.severity == Severity::Critical
 }
 
 /// The polls that lines of JSON tell of, in time order. What a line does not say takes its natural

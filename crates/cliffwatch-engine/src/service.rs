@@ -125,6 +125,7 @@ impl Service {
             stats: Arc::clone(&stats),
             clock: Some(Arc::clone(&clock)),
         }));
+        let system_clock = Arc::clone(&clock);
         let clock: Arc<dyn Clock> = clock;
         let (outbox, journaled) = Outbox::open(&journal, Arc::clone(&stats))
             .map_err(|error| StartError::Journal { path: journal.clone(), error })?;
@@ -156,6 +157,9 @@ impl Service {
             Arc::new(Mutex::new(Scheduler::new(Arc::new(handle.shared(&inputs, stops.polling.clone())))));
         let (retention, retained) = watch::channel(plan.retention);
         let gaps = startup::resume(opened, &handle, &inputs, &store_found).await;
+        if let Some(newest) = gaps.values().max() {
+            system_clock.not_before(*newest);
+        }
         let writer = handle.writer(backlog);
         let others = vec![
             tokio::spawn(route_asks(asked, Arc::clone(&scheduler))),
