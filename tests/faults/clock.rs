@@ -29,17 +29,14 @@ fn a_step_of_our_clock_is_told_and_changes_nothing() {
     let pending = service.wait_alert("gw", "patient", "pending");
     for step in [HOUR, -HOUR] {
         service.clock().step(step);
+        service.wait_polled("cliffwatch");
         service.wait_alert("cliffwatch", "clock-step", "firing");
         service.wait_polled("gw");
-        assert_eq!(
-            service.alert("gw", "utilization-critical"),
-            Some(firing.clone()),
-            "neither ended nor began anew"
-        );
+        assert_eq!(service.alert("gw", "utilization-critical"), Some(firing.clone()), "after {step} s");
         assert_eq!(service.alert("gw", "patient"), Some(pending.clone()), "ten minutes have not passed");
-        service.clock().step(0);
-        service.wait_closed("cliffwatch", "clock-step");
     }
+    service.clock().step(0);
+    service.wait_closed("cliffwatch", "clock-step");
     assert!(service.terminate().success());
     let history = service.history();
     let polls = assert_polls_whole(&history, "gw");

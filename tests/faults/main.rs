@@ -19,7 +19,7 @@ const RULES: &str = "
 - { id: utilization-critical, for: 0s, hold: 2s }
 - { id: utilization-high, enabled: false }
 - { id: refusing, hold: 2s }
-- { id: clock-step, hold: 2s }
+- { id: clock-step, hold: 0s }
 - { id: store-down, enabled: false }
 - { id: poll-lag, enabled: false }
 ";

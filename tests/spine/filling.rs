@@ -87,7 +87,9 @@ impl Run {
 
     fn fill_until_it_refuses(&self) -> Flows {
         let before = self.netns.conntrack();
-        let mut flows = self.netns.open_flows(Plan { udp: 300, tcp: 300, ..Plan::default() });
+        // 120 a second: full after three, and refused without a pause for a dozen more.
+        let flows =
+            self.netns.open_flows(Plan { udp: 1_000, tcp: 1_000, per_second: Some(60), ..Plan::default() });
         for service in &self.services {
             assert_eq!(service.wait_alert(DEVICE, "refusing", "firing").severity, "critical");
             service.wait_alert(DEVICE, "utilization-critical", "firing");
@@ -102,9 +104,9 @@ impl Run {
             });
             assert!((1..=2).contains(&polls), "it took {polls} polls from the first drop to the alert");
         }
-        flows.wait_opened();
         let full = self.netns.conntrack();
-        assert!(full.drop > before.drop && full.early_drop == before.early_drop, "{before:?} then {full:?}");
+        let refused = full.drop > before.drop && full.insert_failed == before.insert_failed;
+        assert!(refused, "{before:?} then {full:?}");
         flows
     }
 
@@ -116,6 +118,7 @@ impl Run {
         });
         for service in &self.services {
             service.wait_polled(DEVICE);
+            service.wait_alert(DEVICE, "refusing", "firing");
             let tables = service.http().get(&format!("/api/v1/tables?device={DEVICE}")).json();
             let table = &tables["items"][0];
             assert!(table["utilization"].as_f64().expect("a share") > 0.9, "{table}");

@@ -39,11 +39,10 @@ pub(crate) fn event(row: &Value) -> Event {
     }
 }
 
-/// The instant at which the only alert of a rule came into a state.
+/// The instant at which the alert last came into a state.
 pub(crate) fn at(events: &[Event], state: &str) -> Timestamp {
-    let of_state: Vec<&Event> = events.iter().filter(|event| event.state == state).collect();
-    assert!(!of_state.is_empty(), "never {state}: {events:?}");
-    of_state[0].at
+    let last = events.iter().rfind(|event| event.state == state);
+    last.unwrap_or_else(|| panic!("never {state}: {events:?}")).at
 }
 
 /// The held session reported all the time: every poll is there once, every one read the table, and none came late.

@@ -73,7 +73,7 @@ impl Inventory {
 
 impl Display for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "defaults: {{ interval: 1s, timeout: 800ms }}\ncredentials:")?;
+        writeln!(f, "defaults: {{ interval: 1s, timeout: 950ms }}\ncredentials:")?;
         for Device { name, user, key, .. } in &self.devices {
             let key = key.display();
             writeln!(f, "  {name}: {{ username: {user}, private_key: {{ file: \"{key}\" }} }}")?;

@@ -17,6 +17,9 @@ use crate::http::Http;
 /// The slowest start: an empty Postgres to migrate on a loaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// Of the log of a failed test.
+const LOG_LINES_SHOWN: usize = 100;
+
 /// How to run it.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
@@ -202,6 +205,17 @@ impl Service {
             clock.give_to(&mut command);
         }
         command
+    }
+}
+
+/// What a failed test needs to be understood.
+impl Drop for Service {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.lines().count().saturating_sub(LOG_LINES_SHOWN);
+            eprintln!("{}", log.lines().skip(from).collect::<Vec<_>>().join("\n"));
+        }
     }
 }
 
