@@ -38,6 +38,7 @@ pub(crate) enum Command {
     /// Asks the running service on its listen address whether it is healthy.
     Healthcheck(ConfigArgs),
     /// Copies the store to a new file while it is in use.
+    #[command(mut_arg("inventory", |arg| arg.num_args(1)))]
     Backup(BackupArgs),
 }
 

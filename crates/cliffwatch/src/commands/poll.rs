@@ -187,3 +187,37 @@ fn note_row(device: &str, note: String) -> Vec<String> {
     row.push(note);
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(used: u64, capacity: &str) -> Poll {
+        let line = format!(
+            r#"{{"device":"d","finished_at":"2026-03-01T00:00:00Z","outcome":"ok","tables":[{{"scope":{{"kind":"netns","name":"host"}},
+            "kind":"conntrack","name":"nf_conntrack","used":{used},"capacity":{capacity},
+            "counters":{{"drop":{{"class":"refused","total":3}},"insert_failed":{{"class":"refused","total":4}}}}}}]}}"#
+        );
+        serde_json::from_str::<PollLine>(&line).unwrap().into_poll(1, Duration::from_secs(10)).unwrap()
+    }
+
+    #[test]
+    fn a_table_is_critical_from_nine_tenths_of_a_hard_limit() {
+        let hard = r#"{"limit":100,"origin":"reported"}"#;
+        assert!(is_critical(&poll(90, hard)));
+        assert!(!is_critical(&poll(89, hard)));
+        let worst_case = r#"{"limit":100,"origin":"documented","bound":"per_destination"}"#;
+        assert!(!is_critical(&poll(150, worst_case)));
+        assert!(!is_critical(&poll(150, "null")));
+    }
+
+    #[test]
+    fn a_row_tells_what_is_known() {
+        let rows = rows(&[poll(25, r#"{"limit":100,"origin":"reported"}"#), poll(7, "null")]);
+        assert_eq!(
+            rows[1],
+            ["d", "netns/host/conntrack/nf_conntrack", "25", "100", "25.0%", "7", "-", "tracking"]
+        );
+        assert_eq!(rows[2][3..5], ["not_told", "-"]);
+    }
+}

@@ -114,3 +114,17 @@ fn suggestions_are_close() {
     assert_eq!(nearest("intervall", ["interval", "timeout"]), Some("interval"));
     assert_eq!(nearest("zzz", ["interval", "timeout"]), None);
 }
+
+proptest::proptest! {
+    /// What an operator's editor, or an attacker, may leave in a file.
+    #[test]
+    fn no_text_panics(text in "[-a-z:,{}\\[\\]&*<>|#'\" \n\té!%@`0-9.]{0,80}") {
+        let mut report = Report::default();
+        let file = report.add_file("x.yaml", text.as_str().into());
+        if let Some(node) = parse(file, &text, &mut report) {
+            let _sheep: Option<Vec<Sheep>> = read(&node, &mut report);
+        }
+        let shown = report.to_text();
+        proptest::prop_assert_eq!(report.errors() == 0, shown.is_empty());
+    }
+}

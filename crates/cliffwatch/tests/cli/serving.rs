@@ -25,7 +25,7 @@ impl Service {
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut service = Self { child, log, address: String::new() };
         let serving = service.logged("Cliffwatch is serving.");
-        service.address = serving["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+        service.address = serving["url"].as_str().unwrap().split_once("://").unwrap().1.to_owned();
         service
     }
 
@@ -192,4 +192,40 @@ fn an_address_that_is_taken_is_named() {
     let said = said(&output);
     assert!(said.contains("cannot listen on 127.0.0.1:"), "{said}");
     assert_eq!(status(&output), 1);
+}
+
+/// The health check trusts the configured certificate, and no other.
+#[test]
+fn health_is_asked_over_tls() {
+    let folder = folder(&[
+        ("inventory.yaml", THIS_HOST),
+        ("cliffwatch.yaml", "tls: { cert: own.crt, key: own.key }\n"),
+    ]);
+    if !certificate(folder.path(), "own") {
+        let forbidden = std::env::var_os("CLIFFWATCH_NO_SKIP").is_some_and(|value| value == "1");
+        assert!(
+            !forbidden,
+            "health_is_asked_over_tls lacks the program openssl, and CLIFFWATCH_NO_SKIP forbids to skip"
+        );
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED health_is_asked_over_tls: this machine lacks the program openssl"
+        )
+        .unwrap();
+        return;
+    }
+    let service = Service::start(folder.path());
+    let ask = || cliffwatch(folder.path(), &["healthcheck", "--listen", &service.address]);
+    assert_eq!(said(&ask()), "ok\nexit status 0\n");
+    assert!(certificate(folder.path(), "own"), "another one under the same name");
+    let said = said(&ask());
+    assert!(said.contains("invalid peer certificate") && said.ends_with("exit status 1\n"), "{said}");
+}
+
+fn certificate(folder: &Path, name: &str) -> bool {
+    let arguments = format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.crt"
+    );
+    let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+    made.is_ok_and(|output| output.status.success())
 }
