@@ -13,7 +13,7 @@ use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
 use serde::Serialize;
 
 /// The interval of a device of which the history holds one line only: the inventory's default.
-const INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 
 /// Folds history and keeps the score.
 pub struct Replay {
