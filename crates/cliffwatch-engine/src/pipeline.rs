@@ -44,6 +44,10 @@ pub(crate) enum Input {
 pub(crate) struct Pipeline {
     rules: Engine,
     devices: HashMap<DeviceName, Known>,
+    /// The numbers of devices that left: one that comes back goes on from there.
+    retired: HashMap<DeviceName, u64>,
+    /// Whether the store's memory was taken up.
+    resumed: bool,
     /// Released before our start, perhaps not stored; adopted before the first observation.
     journaled: Vec<AlertEvent>,
     clock: Arc<dyn Clock>,
@@ -77,20 +81,33 @@ impl Pipeline {
     pub(crate) fn new(rules: Arc<RuleSet>, devices: Vec<Arc<Device>>, parts: Parts) -> Self {
         let Parts { clock, backlog, outbox, live, stats, asks, journaled } = parts;
         let rules = Engine::new(rules);
-        let mut pipeline =
-            Self { rules, devices: HashMap::new(), journaled, clock, backlog, outbox, live, stats, asks };
+        let mut pipeline = Self {
+            rules,
+            devices: HashMap::new(),
+            retired: HashMap::new(),
+            resumed: false,
+            journaled,
+            clock,
+            backlog,
+            outbox,
+            live,
+            stats,
+            asks,
+        };
         for device in devices {
             pipeline.know(device);
         }
         pipeline
     }
 
-    /// Starts without the store's memory: it did not come in time. Numbers go on from our clock, which is
-    /// beyond any count of polls, so that they never meet the store's.
-    pub(crate) fn start_without_store(&mut self) {
-        let base = u64::try_from(self.clock.now().as_micros() / 1_000).unwrap_or(0);
-        for known in self.devices.values_mut() {
-            known.last_seq = known.last_seq.max(base);
+    /// The first poll is about to be folded. Where the store's memory did not come in time, numbers go on
+    /// from our clock: beyond any count of polls, so that they never meet the store's.
+    pub(crate) fn start(&mut self) {
+        if !self.resumed {
+            let base = u64::try_from(self.clock.now().as_micros() / 1_000).unwrap_or(0);
+            for known in self.devices.values_mut() {
+                known.last_seq = known.last_seq.max(base);
+            }
         }
         self.adopt_journal();
     }
@@ -139,7 +156,9 @@ impl Pipeline {
         let entry = Entry { observation: Some(observation), events, memory: Some(memory), rules, device };
         self.backlog.push(entry, &self.stats);
         if retired {
-            self.devices.remove(&name);
+            if let Some(known) = self.devices.remove(&name) {
+                self.retired.insert(name.clone(), known.last_seq);
+            }
             self.live.forget(&name);
         }
     }
@@ -175,9 +194,9 @@ impl Pipeline {
             }
             None => {
                 let ingest = Ingest::new(device.capacity.clone(), IngestMemory::default());
+                let last_seq = self.retired.remove(&device.name).unwrap_or(0);
                 let state_saved_at = self.clock.now();
-                self.devices
-                    .insert(device.name.clone(), Known { device, ingest, last_seq: 0, state_saved_at });
+                self.devices.insert(device.name.clone(), Known { device, ingest, last_seq, state_saved_at });
             }
         }
     }
@@ -185,6 +204,7 @@ impl Pipeline {
     /// Goes on where the store's history ends. What it holds beyond the saved rule state is observed
     /// again: that rebuilds state, and its events are known already.
     fn resume(&mut self, resumed: Resumed) {
+        self.resumed = true;
         let mut left = Vec::new();
         for (name, before) in resumed.devices {
             let Some(known) = self.devices.get_mut(&name) else {
@@ -200,6 +220,14 @@ impl Pipeline {
                 }
             }
             self.live.update(&name, |status| before.latest.iter().for_each(|table| status.take_table(table)));
+        }
+        for (name, last_seq) in resumed.retired {
+            match self.devices.get_mut(&name) {
+                Some(known) => known.last_seq = known.last_seq.max(last_seq),
+                None => {
+                    self.retired.insert(name, last_seq);
+                }
+            }
         }
         for event in &resumed.open_alerts {
             if self.devices.contains_key(&event.device) {

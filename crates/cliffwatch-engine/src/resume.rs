@@ -16,6 +16,8 @@ const REOBSERVED_MAX: usize = 1_000;
 pub(crate) struct Resumed {
     pub(crate) devices: BTreeMap<DeviceName, Before>,
     pub(crate) open_alerts: Vec<AlertEvent>,
+    /// Devices that left the inventory, with the number of their last poll.
+    pub(crate) retired: BTreeMap<DeviceName, u64>,
 }
 
 /// What is to be gone on from on one device.
@@ -70,7 +72,13 @@ pub(crate) async fn read(store: &dyn Store, poller: &PollerName) -> Result<Resum
             },
         );
     }
-    Ok(Resumed { devices: before, open_alerts })
+    let mut retired = BTreeMap::new();
+    for name in records.values().filter(|record| record.retired_at.is_some()).map(|record| &record.name) {
+        if let Some(last) = last_poll(store, poller, name).await? {
+            retired.insert(name.clone(), last.seq);
+        }
+    }
+    Ok(Resumed { devices: before, open_alerts, retired })
 }
 
 async fn last_poll(

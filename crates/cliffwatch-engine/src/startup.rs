@@ -116,22 +116,20 @@ fn gaps(resumed: &Resumed) -> HashMap<DeviceName, Timestamp> {
 pub(crate) async fn run_pipeline(mut pipeline: Pipeline, mut inputs: mpsc::Receiver<Input>) {
     let mut waiting = Vec::new();
     let deadline = Instant::now() + WITHOUT_STORE_AFTER;
-    loop {
+    while waiting.len() < WAITING_POLLS_MAX {
         match tokio::time::timeout_at(deadline, inputs.recv()).await {
-            Ok(Some(Input::Poll(poll))) if waiting.len() < WAITING_POLLS_MAX => waiting.push(poll),
+            Ok(Some(Input::Poll(poll))) => waiting.push(poll),
+            Ok(Some(Input::Configure { rules, devices })) => {
+                pipeline.take(Input::Configure { rules, devices })
+            }
             Ok(Some(Input::Resume(resumed))) => {
                 pipeline.take(Input::Resume(resumed));
                 break;
             }
-            Ok(Some(Input::Configure { rules, devices })) => {
-                pipeline.take(Input::Configure { rules, devices })
-            }
-            Ok(Some(Input::Poll(_))) | Ok(Some(Input::SaveAll | Input::Stop)) | Ok(None) | Err(_) => {
-                pipeline.start_without_store();
-                break;
-            }
+            Ok(Some(Input::SaveAll | Input::Stop) | None) | Err(_) => break,
         }
     }
+    pipeline.start();
     for poll in waiting {
         pipeline.take(Input::Poll(poll));
     }

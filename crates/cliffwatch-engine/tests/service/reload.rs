@@ -4,7 +4,7 @@ use cliffwatch_engine::Changes;
 use cliffwatch_model::AlertState;
 
 use crate::device::{Behaviour, Fleet};
-use crate::{ParseName, alerts, eventually, opener, plan, start};
+use crate::{ParseName, alerts, eventually, opener, plan, polls, start};
 
 #[tokio::test]
 async fn a_reload_touches_only_what_differs() {
@@ -36,6 +36,35 @@ async fn a_reload_touches_only_what_differs() {
         assert_eq!((fleet.state(name).opened, fleet.state(name).closed), (1, 0), "{name} keeps its session");
     }
     service.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_comes_back_goes_on_with_its_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::default();
+    let both = vec![fleet.target("gw", "gw"), fleet.target("other", "other")];
+    let service = start(folder.path(), &fleet, opener(folder.path()), both.clone()).await;
+    let polled = async |times| {
+        let wanted = fleet.state("gw").polled + times;
+        eventually("polls", async || (fleet.state("gw").polled >= wanted).then_some(())).await;
+    };
+    polled(3).await;
+    service.apply(plan(vec![fleet.target("other", "other")])).await;
+    let live = service.handle().live();
+    eventually("it has left", async || live.device(&"gw".parse_name()).is_none().then_some(())).await;
+    service.apply(plan(both.clone())).await;
+    polled(3).await;
+    service.apply(plan(vec![fleet.target("other", "other")])).await;
+    eventually("it has left again", async || live.device(&"gw".parse_name()).is_none().then_some(())).await;
+    service.stop().await;
+    let service = start(folder.path(), &fleet, opener(folder.path()), both).await;
+    polled(3).await;
+    service.stop().await;
+    let store = opener(folder.path())().await.unwrap();
+    let seqs: Vec<u64> = polls(&*store, "gw").await.iter().map(|poll| poll.header.seq).collect();
+    assert!(seqs.len() >= 11, "no poll was taken for one that is stored: {seqs:?}");
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    store.close().await;
 }
 
 #[tokio::test]
