@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cliffwatch_tests::truths::{assert_events_whole, assert_polls_whole, assert_told_once, longest_gap};
+use cliffwatch_tests::truths::{
+    assert_all_told, assert_events_whole, assert_polls_whole, assert_replays, assert_told_once, longest_gap,
+};
 use cliffwatch_tests::{FakeClock, History, Inventory, Scene, Service, Setup, Sshd, Staged, needs};
 
 use crate::RULES;
@@ -46,5 +48,7 @@ fn a_step_of_our_clock_is_told_and_changes_nothing() {
     assert!(polls as u64 <= lasted.as_secs() + 3, "a burst: {polls} polls in {lasted:?}");
     assert_events_whole(&history);
     assert_told_once(&service);
+    assert_all_told(&service);
+    assert_replays(&service);
     assert_eq!(device.sshd().logins(), 1, "the session was held");
 }

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use cliffwatch_tests::truths::{assert_events_whole, assert_polls_whole, assert_told_once};
+use cliffwatch_tests::truths::{assert_events_whole, assert_polls_whole, assert_replays, assert_told_once};
 use cliffwatch_tests::{History, Inventory, Postgres, Scene, Service, Setup, Sshd, Staged, needs};
 
 const ROUNDS: u32 = 15;
@@ -69,6 +69,7 @@ fn kill_at_random(store: Option<String>, seed: u64) {
     let polls: usize = NAMES.iter().map(|name| assert_polls_whole(&service.history(), name)).sum();
     assert_events_whole(&service.history());
     assert_told_once(&service);
+    assert_replays(&service);
     let events = service.history().numbers("select count(*) from alert_events")[0];
     println!("{ROUNDS} kills, {polls} polls, {events} events");
     assert!(events > i64::from(ROUNDS), "too little happened: {events} events");
@@ -80,7 +81,7 @@ fn a_second_process_is_refused_the_same_file() {
         return;
     }
     let service = Service::start(Setup {
-        inventory: "devices: [{ name: here, platform: linux, address: local }]".to_owned(),
+        inventory: "devices: [{ name: here, platform: linux, address: local, interval: 1s }]".to_owned(),
         ..Setup::default()
     });
     let second = service.ask("serve", &["--listen", "127.0.0.1:0"]);

@@ -1,9 +1,12 @@
 //! A database that dies, hangs and returns while alerts fire.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-use cliffwatch_tests::truths::{assert_events_whole, assert_polls_whole, assert_told_once, longest_gap};
+use cliffwatch_tests::truths::{
+    assert_all_told, assert_events_whole, assert_polls_whole, assert_replays, assert_told_once, longest_gap,
+};
 use cliffwatch_tests::{
     History, Inventory, Postgres, Scene, Service, Setup, Sshd, Staged, eventually, needs,
 };
@@ -14,6 +17,8 @@ use crate::RULES;
 const OUTAGE: Duration = Duration::from_secs(15);
 /// An alert waits half a second for a store that hangs. Far below the 5 s after which a commit is given up.
 const RELEASED_WITHIN: Duration = Duration::from_secs(2);
+/// A start waits a minute for the memory of its store.
+const BLIND: Duration = Duration::from_secs(80);
 const SOON: Duration = Duration::from_secs(20);
 const RULE: &str = "utilization-critical";
 /// It is pending first, which nobody is told of.
@@ -30,6 +35,41 @@ fn nothing_is_lost_when_postgres_is_killed_and_then_everything() {
     lab.kill_postgres_while_an_alert_fires();
     lab.kill_both_while_conditions_change();
     assert!(lab.service.terminate().success(), "{}", lab.service.log());
+}
+
+#[test]
+fn a_start_without_the_store_evaluates_after_a_minute_and_continues_what_was_open() {
+    if !needs(&[Postgres::NEEDS, Sshd::NEEDS]) {
+        return;
+    }
+    let mut lab = Lab::start();
+    lab.devices[0].show(FULL);
+    let known = lab.service.wait_alert("a", RULE, "firing");
+    lab.service.wait("the alert to be told", || lab.told(&known.alert_id));
+    lab.postgres.kill9();
+    lab.service.kill9();
+    lab.devices[1].show(FULL);
+    lab.service.launch();
+    let told = lab.service.told().len();
+    let evaluated = || lab.service.alert("b", RULE);
+    let unknown = eventually(BLIND, "an alert without the store's memory", evaluated);
+    lab.service.wait("it to be told", || lab.told(&unknown.alert_id));
+    lab.postgres.restart();
+    lab.service.wait_ready();
+    lab.service.wait_polled("a");
+    let open = lab.service.alerts().into_iter().filter(|alert| alert.rule == RULE);
+    let ids: Vec<String> = open.map(|alert| alert.alert_id).collect();
+    assert_eq!(ids, [known.alert_id, unknown.alert_id], "the alert of before goes on, and the new one");
+    let history = lab.service.history();
+    let stored =
+        format!("select state from alert_events where device = 'a' and rule = '{RULE}' order by onset, seq");
+    lab.service.wait("the end of the double", || {
+        // Opened without knowing of the first, and closed in it without a word.
+        (history.texts(&stored) == ["firing", "firing", "gone"]).then_some(())
+    });
+    assert!(lab.service.told().len() >= told + 2, "the doubt was told, under the same fingerprint");
+    assert_events_whole(&history);
+    assert_told_once(&lab.service);
 }
 
 #[test]
@@ -96,6 +136,11 @@ impl Lab {
         self.service.wait("the alert to be told without a store", || self.told(&alert.alert_id));
         #[expect(clippy::disallowed_methods, reason = "the outage takes real time")]
         sleep(OUTAGE);
+        let status = |path: &str| self.service.http().get(path).status;
+        assert_eq!((status("/healthz"), status("/readyz"), status("/api/v1/tables")), (200, 503, 200));
+        let journal = self.service.folder().join("events.journal");
+        let journaled = || fs::metadata(&journal).expect("a journal").len();
+        assert!(journaled() > 0, "what was told is durable");
         self.postgres.restart();
         let history = self.service.history();
         self.service.wait("the alert to be stored", || {
@@ -103,6 +148,8 @@ impl Lab {
                 .texts(&format!("select state from alert_events where alert_id = '{}'", alert.alert_id));
             (stored == ["firing"]).then_some(())
         });
+        self.service.wait_ready();
+        self.service.wait("the journal to be emptied", || (journaled() == 0).then_some(()));
         self.assert_whole();
     }
 
@@ -159,5 +206,7 @@ impl Lab {
         }
         assert_events_whole(&history);
         assert_told_once(&self.service);
+        assert_all_told(&self.service);
+        assert_replays(&self.service);
     }
 }

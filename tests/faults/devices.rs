@@ -59,7 +59,11 @@ fn a_changed_host_key_is_never_logged_in_to() {
     let said = service.wait("the changed key to be refused", || history.texts(refused).pop());
     assert!(said.contains(&device.sshd().host_key()), "it names the key that it saw: {said}");
     service.wait_outcome("gw", "breaker");
-    assert_eq!(device.sshd().logins(), 1, "only with the key that is trusted");
+    assert_eq!(
+        (device.sshd().logins(), device.sshd().rejections()),
+        (1, 0),
+        "only with the key that is trusted"
+    );
     // An operator who trusts the new key is followed at once.
     service.set_inventory(&Inventory::new().with("gw", device.sshd()).to_string());
     service.hangup();
@@ -82,7 +86,7 @@ fn a_rejected_key_is_tried_once() {
     let outcomes = service.wait("five polls", || Some(history.texts(polls)).filter(|polls| polls.len() >= 5));
     assert_eq!(outcomes[0], "auth");
     assert!(outcomes[1..].iter().all(|outcome| outcome == "breaker"), "{outcomes:?}");
-    assert_eq!((sshd.rejections(), sshd.logins()), (1, 0), "{}", sshd.log());
+    assert_eq!((sshd.rejections(), sshd.logins(), sshd.connections()), (1, 0, 1), "{}", sshd.log());
     // A changed secret is noticed.
     service.set_inventory(&Inventory::new().with("gw", sshd).to_string());
     service.hangup();

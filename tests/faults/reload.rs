@@ -1,6 +1,8 @@
 //! Another inventory while the service runs: bad, then good.
 
-use cliffwatch_tests::truths::{assert_events_whole, assert_polls_whole, assert_told_once};
+use cliffwatch_tests::truths::{
+    assert_all_told, assert_events_whole, assert_polls_whole, assert_replays, assert_told_once,
+};
 use cliffwatch_tests::{History, Inventory, Scene, Service, Setup, Sshd, Staged, needs};
 use serde_json::{Value, json};
 
@@ -13,7 +15,7 @@ fn a_bad_reload_changes_nothing_and_a_good_one_only_what_differs() {
     }
     let devices = [(); 4].map(|()| Staged::start());
     let [kept, changed, leaving, coming] = devices.each_ref().map(Staged::sshd);
-    leaving_is_full(&devices[2]);
+    devices[2].show(Scene::filled(95));
     let start = || Inventory::new().with("kept", kept).with("changed", changed);
     let first = start().with("leaving", leaving).to_string();
     let mut service =
@@ -46,6 +48,8 @@ fn a_bad_reload_changes_nothing_and_a_good_one_only_what_differs() {
     service.wait("the new session", || (changed.logins() == 2).then_some(()));
     service.wait_polled("changed");
     assert_eq!((kept.logins(), leaving.logins(), coming.logins()), (1, 1, 1));
+    assert_replays(&service);
+    switch_the_rule_off(&service, &devices[0]);
     assert!(service.terminate().success());
     for name in ["kept", "changed", "leaving", "coming"] {
         assert_polls_whole(&history, name);
@@ -54,10 +58,18 @@ fn a_bad_reload_changes_nothing_and_a_good_one_only_what_differs() {
     assert_eq!(history.texts(retired), ["retired"]);
     assert_events_whole(&history);
     assert_told_once(&service);
+    assert_all_told(&service);
 }
 
-fn leaving_is_full(device: &Staged) {
+/// What is open when its rule goes does not stay open for ever.
+fn switch_the_rule_off(service: &Service, device: &Staged) {
     device.show(Scene::filled(95));
+    let alert = service.wait_alert("kept", "utilization-critical", "firing");
+    service.set_rules(&RULES.replace("utilization-critical,", "utilization-critical, enabled: false,"));
+    assert_eq!(service.http().post("/-/reload", &Value::Null).status, 200);
+    service.wait_closed("kept", "utilization-critical");
+    let states = format!("select state from alert_events where alert_id = '{}' order by seq", alert.alert_id);
+    service.wait("its end", || (service.history().texts(&states) == ["firing", "gone"]).then_some(()));
 }
 
 /// By signal and by request: the old inventory stays in force, and the answer names the line.

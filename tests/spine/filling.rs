@@ -3,14 +3,16 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use cliffwatch_tests::truths::{assert_events_whole, assert_told_once};
+use cliffwatch_tests::truths::{
+    assert_all_told, assert_events_whole, assert_replays, assert_told_once, events,
+};
 use cliffwatch_tests::{
     Alert, ConntrackLock, Flows, History, Inventory, Kind, Netns, Plan, Postgres, Rules, Service, Setup,
     Sshd, eventually, needs,
 };
 
 use crate::examples::assert_alike;
-use crate::record::{assert_replays, assert_unbroken, at, events};
+use crate::record::{assert_unbroken, at};
 
 const DEVICE: &str = "nat-gw-1";
 const LIMIT: u64 = 400;
@@ -45,6 +47,7 @@ fn a_table_fills_refuses_and_drains_and_both_stores_tell_alike() {
     for service in &run.services {
         assert_events_whole(&service.history());
         assert_told_once(service);
+        assert_all_told(service);
         assert_replays(service);
     }
     let [sqlite, postgres] = run.services.each_ref().map(Service::history);

@@ -155,9 +155,18 @@ impl Service {
         fs::write(self.folder.path().join("inventory.yaml"), yaml).expect("an inventory");
     }
 
+    /// Writes other rules; they count from the next reload or start.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be written.
+    pub fn set_rules(&self, yaml: &str) {
+        fs::write(self.folder.path().join("rules.yaml"), yaml).expect("rules");
+    }
+
     fn set_config(&self, yaml: &str) {
         let rules = if self.setup.rules.is_empty() { "" } else { "rules: [rules.yaml]\n" };
-        fs::write(self.folder.path().join("rules.yaml"), &self.setup.rules).expect("rules");
+        self.set_rules(&self.setup.rules);
         fs::write(self.folder.path().join("cliffwatch.yaml"), format!("{rules}{yaml}"))
             .expect("a configuration");
     }

@@ -3,10 +3,54 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cliffwatch_model::Timestamp;
+use serde_json::Value;
+
 use crate::history::History;
 use crate::service::Service;
 
 const NOTHING: &[String] = &[];
+
+/// One transition of an alert.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// Its id.
+    pub id: String,
+    /// Its number in the alert.
+    pub seq: u64,
+    /// The state that it led to.
+    pub state: String,
+}
+
+/// The stored transitions of one rule's alerts on one device, in time order.
+///
+/// # Panics
+///
+/// When a column is missing.
+pub fn events(history: &History, device: &str, rule: &str) -> Vec<Event> {
+    let query = "select at, id, seq, state from alert_events";
+    let mut events: Vec<Event> = history
+        .rows(&format!("{query} where device = '{device}' and rule = '{rule}'"))
+        .iter()
+        .map(Event::of)
+        .collect();
+    events.sort();
+    events
+}
+
+impl Event {
+    fn of(row: &Value) -> Self {
+        let text = |name: &str| row[name].as_str().unwrap_or_else(|| panic!("no {name} in {row}")).to_owned();
+        Self {
+            at: Timestamp::parse(&text("at")).expect("a time"),
+            id: text("id"),
+            seq: row["seq"].as_u64().expect("a number"),
+            state: text("state"),
+        }
+    }
+}
 
 /// The device's polls are numbered from the first to the newest, without a gap. Gives how many there are.
 ///
@@ -60,4 +104,35 @@ pub fn assert_told_once(service: &Service) {
     let stored = service.history().texts("select id from alert_events");
     let lost: Vec<&String> = told.iter().filter(|id| !stored.contains(id)).collect();
     assert!(lost.is_empty(), "told and not stored: {lost:?}");
+}
+
+/// Every event that people are to be told of was told. A kill between the commit and the telling may lose one.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn assert_all_told(service: &Service) {
+    let told: Vec<String> = service.told().into_iter().map(|told| told.id).collect();
+    let owed = service.history().texts("select id from alert_events where told");
+    let kept_back: Vec<&String> = owed.iter().filter(|id| !told.contains(id)).collect();
+    assert!(kept_back.is_empty(), "stored and not told: {kept_back:?}");
+}
+
+/// The stored polls give the stored events again: live, restarted and replayed are one thing.
+///
+/// # Panics
+///
+/// When that is not so, or the replay fails.
+pub fn assert_replays(service: &Service) {
+    let output = service.ask("replay", &["--since", "1h", "--format", "json"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut replayed: Vec<Event> =
+        lines.filter(|line| line["id"].is_string()).map(|line| Event::of(&line)).collect();
+    replayed.sort();
+    let rows = service.history().rows("select at, id, seq, state from alert_events");
+    let mut stored: Vec<Event> = rows.iter().map(Event::of).collect();
+    stored.sort();
+    assert_eq!(replayed, stored);
 }
