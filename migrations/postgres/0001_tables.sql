@@ -171,7 +171,7 @@ CREATE TABLE rollup (
     PRIMARY KEY (table_ref, started_at)
 );
 
--- Where a poller stands on a device.
+-- Where a poller stands on a device: its last poll, and what Ingest remembers after it.
 CREATE TABLE progress (
     device_ref integer NOT NULL,
     poller_ref integer NOT NULL,
@@ -179,14 +179,7 @@ CREATE TABLE progress (
     finished_at bigint NOT NULL,
     succeeded_at bigint,
     outcome text NOT NULL,
-    PRIMARY KEY (device_ref, poller_ref)
-) WITH (fillfactor = 50);
-
-CREATE TABLE ingest_memory (
-    device_ref integer NOT NULL,
-    poller_ref integer NOT NULL,
-    seq bigint NOT NULL,
-    memory text NOT NULL,
+    memory text,
     PRIMARY KEY (device_ref, poller_ref)
 ) WITH (fillfactor = 50);
 

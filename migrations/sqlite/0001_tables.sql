@@ -169,7 +169,7 @@ CREATE TABLE rollup (
     PRIMARY KEY (table_ref, started_at)
 ) WITHOUT ROWID;
 
--- Where a poller stands on a device.
+-- Where a poller stands on a device: its last poll, and what Ingest remembers after it.
 CREATE TABLE progress (
     device_ref INTEGER NOT NULL,
     poller_ref INTEGER NOT NULL,
@@ -177,14 +177,7 @@ CREATE TABLE progress (
     finished_at INTEGER NOT NULL,
     succeeded_at INTEGER,
     outcome TEXT NOT NULL,
-    PRIMARY KEY (device_ref, poller_ref)
-) WITHOUT ROWID;
-
-CREATE TABLE ingest_memory (
-    device_ref INTEGER NOT NULL,
-    poller_ref INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    memory TEXT NOT NULL,
+    memory TEXT,
     PRIMARY KEY (device_ref, poller_ref)
 );
 

@@ -16,7 +16,7 @@ pub struct Batch {
     pub events: Vec<AlertEvent>,
     /// What the inventory says now.
     pub devices: Vec<DeviceChange>,
-    /// Ingest's memory of each device that was observed: the newest only.
+    /// Ingest's memory of each device after its newest observation in this batch; any other is not stored.
     pub memories: Vec<MemoryChange>,
     /// The rules' state, where it is due to be saved.
     pub rule_states: Vec<RuleStateChange>,
@@ -64,7 +64,7 @@ pub enum DeviceChange {
 pub struct MemoryChange {
     /// Which device.
     pub device: DeviceName,
-    /// The last poll that is folded into it.
+    /// The last poll that is folded into it: the device's newest in the batch.
     pub through_seq: u64,
     /// The serialised [`IngestMemory`](cliffwatch_model::IngestMemory).
     pub memory: String,

@@ -10,8 +10,8 @@ use crate::engine::{Arg, Engine, Purpose};
 use crate::row::{Record, Row};
 use crate::{StoreError, StoreKind, fault, migrate};
 
-/// Rows of one INSERT: beyond this a larger message saves nothing and both sides hold it in memory.
-const ROWS_PER_INSERT: usize = 20_000;
+/// Rows of one INSERT: beyond this a larger message saves nothing, and both sides hold it in memory.
+const ROWS_PER_INSERT: usize = 2_000;
 
 /// A Postgres server.
 pub(crate) struct Postgres {

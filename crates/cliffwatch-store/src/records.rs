@@ -165,11 +165,8 @@ record! {
         finished_at: i64,
         succeeded_at: Option<i64>,
         outcome: String,
+        memory: Option<String>,
     }
-}
-
-record! {
-    MemoryRecord = "ingest_memory" { device_ref: i32, poller_ref: i32, seq: i64, memory: String, }
 }
 
 record! {

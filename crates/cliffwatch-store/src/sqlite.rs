@@ -263,6 +263,7 @@ fn next_insert<R: Record>(
     let places = vec!["?"; width].join(",");
     let values = vec![places.as_str(); count].join("),(");
     let columns = R::COLUMNS.join(", ");
-    let sql = format!("INSERT INTO {} ({columns}) VALUES ({values}) {conflict}", R::TABLE);
+    // A failure rolls the whole transaction back, so SQLite need not remember how to undo this statement alone.
+    let sql = format!("INSERT OR ROLLBACK INTO {} ({columns}) VALUES ({values}) {conflict}", R::TABLE);
     Ok(Some((sql, arguments)))
 }

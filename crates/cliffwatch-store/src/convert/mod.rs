@@ -49,34 +49,41 @@ impl fmt::Display for ContextDigest {
     }
 }
 
-/// Collects fields, each so that none runs into the next.
-#[derive(Default)]
-struct Digester(Sha256);
+/// Collects fields, each so that none runs into the next. They are hashed at once: that is several times
+/// faster than hashing field by field.
+struct Digester(Vec<u8>);
 
 impl Digester {
+    /// Bytes of a usual context: a dozen counters.
+    const USUAL_BYTES: usize = 512;
+
+    fn new() -> Self {
+        Self(Vec::with_capacity(Self::USUAL_BYTES))
+    }
+
     fn text(&mut self, text: &str) {
-        self.0.update(text.len().to_be_bytes());
-        self.0.update(text.as_bytes());
+        self.count(text.len());
+        self.0.extend_from_slice(text.as_bytes());
     }
 
     fn optional(&mut self, text: Option<&str>) {
-        self.0.update([u8::from(text.is_some())]);
+        self.0.push(u8::from(text.is_some()));
         if let Some(text) = text {
             self.text(text);
         }
     }
 
     fn number(&mut self, number: i64) {
-        self.0.update(number.to_be_bytes());
+        self.0.extend_from_slice(&number.to_be_bytes());
     }
 
-    /// How many items of a list follow.
+    /// How many items of a list, or bytes of a text, follow.
     fn count(&mut self, count: usize) {
-        self.0.update(count.to_be_bytes());
+        self.0.extend_from_slice(&count.to_be_bytes());
     }
 
     fn finish(self) -> ContextDigest {
-        let whole: [u8; 32] = self.0.finalize().into();
+        let whole: [u8; 32] = Sha256::digest(&self.0).into();
         ContextDigest(whole.iter().take(16).fold(0, |digest, byte| digest << 8 | u128::from(*byte)))
     }
 }

@@ -78,7 +78,7 @@ pub(crate) struct Names {
 /// What rarely changes from one poll of a device to the next, as a key. It is taken of every poll, the row
 /// only of those that change it.
 pub(crate) fn poll_digest(o: &Observation) -> ContextDigest {
-    let mut digest = Digester::default();
+    let mut digest = Digester::new();
     digest.text(o.header.platform.as_str());
     digest.number(nanos(o.header.interval));
     digest.number(nanos(o.header.lag));

@@ -75,7 +75,7 @@ pub(crate) struct SampleRefs {
 /// What rarely changes from one sample of a table to the next, as a key. It is taken of every sample, the row
 /// only of those that change it.
 pub(crate) fn sample_digest(t: &TableObservation) -> ContextDigest {
-    let mut digest = Digester::default();
+    let mut digest = Digester::new();
     digest.text(t.unit.as_str());
     digest.text(t.group.as_str());
     digest.text(t.state.as_str());

@@ -41,10 +41,9 @@ async fn standings<E: Engine>(
     connection: &mut E::Connection,
     poller: &PollerName,
 ) -> Result<BTreeMap<DeviceName, DeviceResume>, StoreError> {
-    let sql = "SELECT d.name AS device, g.seq, m.memory, r.seq AS through_seq \
+    let sql = "SELECT d.name AS device, g.seq, g.memory, r.seq AS through_seq \
         FROM progress AS g JOIN device AS d ON d.device_ref = g.device_ref \
         JOIN poller AS w ON w.poller_ref = g.poller_ref \
-        LEFT JOIN ingest_memory AS m ON m.device_ref = g.device_ref AND m.poller_ref = g.poller_ref \
         LEFT JOIN rule_progress AS r ON r.device_ref = g.device_ref AND r.poller_ref = g.poller_ref \
         WHERE w.name = $1";
     let rows: Vec<Standing> = E::fetch(connection, sql, name(poller)).await?;

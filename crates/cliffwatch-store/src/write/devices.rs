@@ -45,7 +45,7 @@ pub(super) async fn retire<E: Engine>(
         for sql in [
             "DELETE FROM latest WHERE table_ref IN (SELECT t.table_ref FROM session_table AS t \
              JOIN device AS d ON d.device_ref = t.device_ref WHERE d.name = $1)",
-            "DELETE FROM ingest_memory WHERE device_ref = (SELECT device_ref FROM device WHERE name = $1)",
+            "UPDATE progress SET memory = NULL WHERE device_ref = (SELECT device_ref FROM device WHERE name = $1)",
             "DELETE FROM rule_state WHERE device_ref = (SELECT device_ref FROM device WHERE name = $1)",
             "DELETE FROM rule_progress WHERE device_ref = (SELECT device_ref FROM device WHERE name = $1)",
         ] {

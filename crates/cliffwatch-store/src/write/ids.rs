@@ -97,10 +97,8 @@ impl Ids {
             }
         }
         let polled = batch.observations.iter().map(|o| (&o.header.device, o.header.platform.as_str()));
-        let remembered = batch.memories.iter().map(|change| &change.device);
-        let judged = batch.rule_states.iter().map(|change| &change.device);
-        let others = remembered.chain(judged).map(|device| (device, UNKNOWN_PLATFORM));
-        for (device, platform) in polled.chain(others) {
+        let judged = batch.rule_states.iter().map(|change| (&change.device, UNKNOWN_PLATFORM));
+        for (device, platform) in polled.chain(judged) {
             if !self.devices.is_marked(device.as_str(), now) {
                 let row = || named_device(device, platform, now);
                 devices.entry(device.as_str()).or_insert_with(row);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use cliffwatch_model::{DeviceName, TableId};
 
 use crate::engine::{Arg, Engine};
-use crate::records::{LatestRecord, MemoryRecord, ProgressRecord, RuleProgress, RuleRecord};
+use crate::records::{LatestRecord, ProgressRecord, RuleProgress, RuleRecord};
 use crate::text::{clean, json};
 use crate::write::ids::Ids;
 use crate::{Batch, RuleStateChange, StoreError};
@@ -15,10 +15,9 @@ const NEWER_LATEST: &str = "ON CONFLICT (table_ref) DO UPDATE \
     WHERE (excluded.observed_at, excluded.revision) > (latest.observed_at, latest.revision)";
 const NEWER_PROGRESS: &str = "ON CONFLICT (device_ref, poller_ref) DO UPDATE \
     SET seq = excluded.seq, finished_at = excluded.finished_at, outcome = excluded.outcome, \
-        succeeded_at = COALESCE(excluded.succeeded_at, progress.succeeded_at) \
+        succeeded_at = COALESCE(excluded.succeeded_at, progress.succeeded_at), \
+        memory = COALESCE(excluded.memory, progress.memory) \
     WHERE excluded.seq > progress.seq";
-const NEWER_MEMORY: &str = "ON CONFLICT (device_ref, poller_ref) DO UPDATE \
-    SET seq = excluded.seq, memory = excluded.memory WHERE excluded.seq > ingest_memory.seq";
 const NEWER_RULE_PROGRESS: &str = "ON CONFLICT (device_ref, poller_ref) DO UPDATE \
     SET seq = excluded.seq WHERE excluded.seq > rule_progress.seq";
 const NEWER_RULE_STATE: &str = "ON CONFLICT (device_ref, poller_ref, table_id) DO UPDATE \
@@ -35,7 +34,6 @@ pub(super) async fn write<E: Engine>(
     }
     E::insert(connection, standing.latest, NEWER_LATEST).await?;
     E::insert(connection, progress(batch, ids)?, NEWER_PROGRESS).await?;
-    E::insert(connection, memories(batch, ids)?, NEWER_MEMORY).await?;
     rule_states::<E>(connection, batch, ids, &standing.gone).await
 }
 
@@ -85,6 +83,8 @@ async fn remove_gone<E: Engine>(
 }
 
 fn progress(batch: &Batch, ids: &Ids) -> Result<Vec<ProgressRecord>, StoreError> {
+    let memories: HashMap<(&DeviceName, u64), &str> =
+        batch.memories.iter().map(|m| ((&m.device, m.through_seq), m.memory.as_str())).collect();
     let mut last: BTreeMap<(i32, i32), ProgressRecord> = BTreeMap::new();
     for o in &batch.observations {
         let device_ref = ids.device(o.header.device.as_str())?;
@@ -98,25 +98,11 @@ fn progress(batch: &Batch, ids: &Ids) -> Result<Vec<ProgressRecord>, StoreError>
             finished_at,
             succeeded_at: if o.outcome.is_success() { Some(finished_at) } else { before },
             outcome: o.outcome.as_str().to_owned(),
+            memory: memories.get(&(&o.header.device, o.header.seq)).map(|memory| clean(memory)),
         };
         last.insert((device_ref, poller_ref), row);
     }
     Ok(last.into_values().collect())
-}
-
-fn memories(batch: &Batch, ids: &Ids) -> Result<Vec<MemoryRecord>, StoreError> {
-    let poller_ref = ids.poller(batch.poller.as_str())?;
-    let mut newest: BTreeMap<&DeviceName, MemoryRecord> = BTreeMap::new();
-    for change in &batch.memories {
-        let row = MemoryRecord {
-            device_ref: ids.device(change.device.as_str())?,
-            poller_ref,
-            seq: change.through_seq.cast_signed(),
-            memory: clean(&change.memory),
-        };
-        newest.insert(&change.device, row);
-    }
-    Ok(newest.into_values().collect())
 }
 
 async fn rule_states<E: Engine>(
