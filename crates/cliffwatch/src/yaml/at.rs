@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Vi
 
 use crate::diagnostics::Position;
 
-/// The names by which [`read`](super::read) knows these types.
+/// The names by which `read` knows these types.
 pub(super) const AT: &str = "$at";
 pub(super) const ONE_OR_MANY: &str = "$one_or_many";
 
