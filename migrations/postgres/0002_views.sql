@@ -51,7 +51,8 @@ SELECT
     x.capacity_origin,
     x.capacity_bound,
     x.capacity_reason,
-    (CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END)::double precision / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
+    (CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END)::double precision
+        / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
     CASE WHEN s.sheds_at < 0 THEN 9223372036854775807 ELSE s.sheds_at END AS sheds_at,
     s.setup_rate,
     s.teardown_rate,
@@ -93,7 +94,8 @@ SELECT
     x.capacity_origin,
     x.capacity_bound,
     x.capacity_reason,
-    (CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END)::double precision / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
+    (CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END)::double precision
+        / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
     CASE WHEN s.sheds_at < 0 THEN 9223372036854775807 ELSE s.sheds_at END AS sheds_at,
     s.setup_rate,
     s.teardown_rate,

@@ -51,7 +51,8 @@ SELECT
     x.capacity_origin,
     x.capacity_bound,
     x.capacity_reason,
-    CAST((CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END) AS REAL) / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
+    CAST((CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END) AS REAL)
+        / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
     CASE WHEN s.sheds_at < 0 THEN 9223372036854775807 ELSE s.sheds_at END AS sheds_at,
     s.setup_rate,
     s.teardown_rate,
@@ -62,8 +63,9 @@ SELECT
     ) AS counters,
     w.name AS poller,
     s.seq
+-- CROSS: SQLite keeps this order; without statistics it would read every sample.
 FROM latest AS l
-JOIN sample AS s ON s.table_ref = l.table_ref AND s.observed_at = l.observed_at AND s.revision = l.revision
+CROSS JOIN sample AS s ON s.table_ref = l.table_ref AND s.observed_at = l.observed_at AND s.revision = l.revision
 JOIN session_table AS t ON t.table_ref = s.table_ref
 JOIN device AS d ON d.device_ref = t.device_ref
 JOIN poller AS w ON w.poller_ref = s.poller_ref
@@ -93,7 +95,8 @@ SELECT
     x.capacity_origin,
     x.capacity_bound,
     x.capacity_reason,
-    CAST((CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END) AS REAL) / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
+    CAST((CASE WHEN s.used < 0 THEN 9223372036854775807 ELSE s.used END) AS REAL)
+        / (CASE WHEN s.capacity_limit < 0 THEN 9223372036854775807 ELSE s.capacity_limit END) AS utilization,
     CASE WHEN s.sheds_at < 0 THEN 9223372036854775807 ELSE s.sheds_at END AS sheds_at,
     s.setup_rate,
     s.teardown_rate,

@@ -78,7 +78,7 @@ fn history(home: &Home<'_>) -> String {
     format!(
         "INSERT INTO sample (observed_at, seq, used, capacity_limit, table_ref, revision, poller_ref, context_ref, \
          marks, increases, counter_values) \
-         SELECT {} + m.n * 60000000 + s.table_ref, m.n + 1, s.used + m.n, s.capacity_limit, s.table_ref, 0, \
+         SELECT {} + m.n * CAST(60000000 AS bigint) + s.table_ref, m.n + 1, s.used + m.n, s.capacity_limit, s.table_ref, 0, \
          s.poller_ref, s.context_ref, 0, 0, s.counter_values \
          FROM {minutes} AS m CROSS JOIN (SELECT * FROM sample ORDER BY table_ref) AS s ORDER BY m.n, s.table_ref",
         at(0).as_micros()

@@ -5,9 +5,8 @@ use std::time::Duration;
 use cliffwatch_model::Timestamp;
 
 use crate::engine::{Arg, Engine};
-use crate::read::{HOUR, points_of};
-use crate::records::SampleRecord;
-use crate::row::{Record as _, row};
+use crate::read::{HOUR, StoredReading, points_of};
+use crate::row::row;
 use crate::text::json;
 use crate::{Retained, Retention, StoreError};
 
@@ -96,10 +95,11 @@ async fn fold<E: Engine>(
 ) -> Result<u64, StoreError> {
     let of_table = || vec![Arg::Int(table_ref.into()), Arg::Int(end)];
     let sql = format!(
-        "SELECT {} FROM sample WHERE table_ref = $1 AND observed_at < $2 ORDER BY observed_at, revision",
-        SampleRecord::COLUMNS.join(", ")
+        "SELECT {} FROM sample AS s WHERE s.table_ref = $1 AND s.observed_at < $2 \
+         ORDER BY s.observed_at, s.revision",
+        StoredReading::COLUMNS
     );
-    let rows: Vec<SampleRecord> = E::fetch(connection, &sql, of_table()).await?;
+    let rows: Vec<StoredReading> = E::fetch(connection, &sql, of_table()).await?;
     let points = points_of::<E>(connection, &rows, HOUR).await?;
     let summaries = points.iter().map(|point| point.record(table_ref)).collect::<Result<_, _>>()?;
     E::insert(connection, summaries, "ON CONFLICT DO NOTHING").await?;
@@ -167,8 +167,8 @@ async fn identities<E: Engine>(connection: &mut E::Connection, cutoff: i64) -> R
          AND NOT EXISTS (SELECT 1 FROM latest AS l WHERE l.table_ref = session_table.table_ref)",
         "DELETE FROM poll_context WHERE used_at < $1",
         "DELETE FROM sample_context WHERE used_at < $1 AND NOT EXISTS (SELECT 1 FROM latest AS l \
-         JOIN sample AS s ON s.table_ref = l.table_ref AND s.observed_at = l.observed_at \
-         WHERE s.context_ref = sample_context.context_ref)",
+         CROSS JOIN sample AS s WHERE s.table_ref = l.table_ref AND s.observed_at = l.observed_at \
+         AND s.context_ref = sample_context.context_ref)",
         "DELETE FROM progress WHERE device_ref IN \
          (SELECT device_ref FROM device WHERE used_at < $1 AND retired_at < $1)",
         "DELETE FROM device WHERE used_at < $1 AND retired_at < $1 \

@@ -118,9 +118,8 @@ pub(super) async fn samples<E: Engine>(
 /// The increases of these samples, in their order.
 pub(super) async fn increases<E: Engine>(
     connection: &mut E::Connection,
-    samples: &[StoredSample],
+    risen: &[SampleKey],
 ) -> Result<HashMap<SampleKey, Vec<Increase>>, StoreError> {
-    let risen: Vec<SampleKey> = samples.iter().filter(|row| row.increases > 0).map(key).collect();
     let sql = format!(
         "SELECT {} FROM {} AS k JOIN increase AS i ON i.observed_at = k.observed_at \
          AND i.table_ref = k.table_ref AND i.revision = k.revision \
@@ -148,7 +147,8 @@ pub(super) async fn table_observations<E: Engine>(
     let tables = tables::<E>(connection, references).await?;
     let references = samples.iter().map(|row| row.context_ref).collect();
     let contexts = sample_contexts::<E>(connection, references).await?;
-    let mut increases = increases::<E>(connection, samples).await?;
+    let risen: Vec<SampleKey> = samples.iter().filter(|row| row.increases > 0).map(key).collect();
+    let mut increases = increases::<E>(connection, &risen).await?;
     let observation = |row: &StoredSample| {
         let table = tables.get(&row.table_ref).ok_or_else(|| dangling("table_ref"))?;
         let context = contexts.get(&row.context_ref).ok_or_else(|| dangling("context_ref"))?;

@@ -13,11 +13,17 @@ pub(crate) use alerts::{alert, alerts};
 pub(crate) use devices::devices;
 pub(crate) use history::observations;
 pub(crate) use resume::resume;
-pub(crate) use samples::{HOUR, points_of, samples};
+pub(crate) use samples::{HOUR, StoredReading, points_of, samples};
 pub(crate) use tables::tables;
 
 use crate::engine::Arg;
 use crate::row::Record;
+
+/// The latest reading of each table: the tables of a FROM clause, and the condition that joins them. SQLite
+/// keeps the order of a CROSS join; without statistics it would read every sample there is.
+const LATEST_SAMPLES: &str = "latest AS l CROSS JOIN sample AS s";
+const LATEST_ONLY: &str =
+    "s.table_ref = l.table_ref AND s.observed_at = l.observed_at AND s.revision = l.revision";
 
 /// Conditions joined by AND, with the values bound to them.
 #[derive(Default)]

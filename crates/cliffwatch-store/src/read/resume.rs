@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use cliffwatch_model::{AlertEvent, DeviceName, PollerName, TableId};
 
-use super::{columns, lookup};
+use super::{LATEST_ONLY, LATEST_SAMPLES, columns, lookup};
 use crate::convert::{StoredSample, event};
 use crate::engine::{Arg, Engine};
 use crate::records::EventRecord;
@@ -74,11 +74,8 @@ async fn add_latest<E: Engine>(
     connection: &mut E::Connection,
     devices: &mut BTreeMap<DeviceName, DeviceResume>,
 ) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT {} FROM latest AS l JOIN sample AS s ON s.table_ref = l.table_ref \
-         AND s.observed_at = l.observed_at AND s.revision = l.revision",
-        columns::<StoredSample>("s")
-    );
+    let columns = columns::<StoredSample>("s");
+    let sql = format!("SELECT {columns} FROM {LATEST_SAMPLES} WHERE {LATEST_ONLY}");
     let samples: Vec<StoredSample> = E::fetch(connection, &sql, Vec::new()).await?;
     for latest in lookup::table_observations::<E>(connection, &samples).await?.into_values() {
         if let Some(device) = devices.get_mut(&latest.table.device) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use cliffwatch_model::{CounterClass, CounterName, Increase, TableId, Timestamp};
 
 use super::{Conditions, columns, limit_clause, lookup};
-use crate::convert::{SampleKey, StoredSample, StoredSampleContext, dangling};
+use crate::convert::{SampleKey, StoredSampleContext, dangling};
 use crate::engine::{Arg, Engine};
 use crate::records::RollupRecord;
 use crate::row::row;
@@ -18,6 +18,31 @@ const SAMPLES_PER_FETCH: usize = 10_000;
 
 row! {
     TableRef { table_ref: i32, }
+}
+
+row! {
+    /// Of a sample what a point needs: a day of one table is thousands of rows.
+    StoredReading {
+        table_ref: i32,
+        observed_at: i64,
+        revision: i32,
+        used: Option<i64>,
+        capacity_limit: Option<i64>,
+        sheds_at: Option<i64>,
+        setup_rate: Option<f64>,
+        teardown_rate: Option<f64>,
+        context_ref: i32,
+        increases: i32,
+    }
+}
+
+impl StoredReading {
+    pub(crate) const COLUMNS: &'static str = "s.table_ref, s.observed_at, s.revision, s.used, \
+        s.capacity_limit, s.sheds_at, s.setup_rate, s.teardown_rate, s.context_ref, s.increases";
+
+    fn key(&self) -> SampleKey {
+        SampleKey(self.table_ref, self.observed_at, self.revision)
+    }
 }
 
 /// What several samples come to, with the reference to the context of the last.
@@ -63,7 +88,7 @@ pub(crate) async fn samples<E: Engine>(
 /// Folds samples of one table, in the order of time, into points of one step each.
 pub(crate) async fn points_of<E: Engine>(
     connection: &mut E::Connection,
-    rows: &[StoredSample],
+    rows: &[StoredReading],
     step: Duration,
 ) -> Result<Vec<Point>, StoreError> {
     let mut points = BTreeMap::new();
@@ -86,7 +111,7 @@ async fn fetch<E: Engine>(
     table_ref: i32,
     (at, revision): (i64, i64),
     to: i64,
-) -> Result<(Vec<StoredSample>, Option<(i64, i64)>), StoreError> {
+) -> Result<(Vec<StoredReading>, Option<(i64, i64)>), StoreError> {
     let mut conditions = Conditions::default();
     conditions.add("s.table_ref =", Arg::Int(table_ref.into()));
     let at = conditions.bind(Arg::Int(at));
@@ -95,11 +120,11 @@ async fn fetch<E: Engine>(
     conditions.add("s.observed_at <", Arg::Int(to));
     let sql = format!(
         "SELECT {} FROM sample AS s {} ORDER BY s.observed_at, s.revision {}",
-        columns::<StoredSample>("s"),
+        StoredReading::COLUMNS,
         conditions.sql(),
         limit_clause(SAMPLES_PER_FETCH)
     );
-    let mut rows: Vec<StoredSample> = E::fetch(connection, &sql, conditions.arguments).await?;
+    let mut rows: Vec<StoredReading> = E::fetch(connection, &sql, conditions.arguments).await?;
     let Some(cut) = rows.get(SAMPLES_PER_FETCH).map(|row| row.observed_at) else { return Ok((rows, None)) };
     rows.retain(|row| row.observed_at < cut);
     Ok((rows, Some((cut, -1))))
@@ -107,28 +132,28 @@ async fn fetch<E: Engine>(
 
 async fn fold<E: Engine>(
     connection: &mut E::Connection,
-    rows: &[StoredSample],
+    rows: &[StoredReading],
     step: Option<i64>,
     points: &mut BTreeMap<i64, Point>,
 ) -> Result<(), StoreError> {
     let references = rows.iter().map(|row| row.context_ref).collect();
     let contexts = lookup::sample_contexts::<E>(connection, references).await?;
-    let increases = lookup::increases::<E>(connection, rows).await?;
+    let risen: Vec<SampleKey> = rows.iter().filter(|row| row.increases > 0).map(StoredReading::key).collect();
+    let increases = lookup::increases::<E>(connection, &risen).await?;
     for revisions in rows.chunk_by(|a, b| a.observed_at == b.observed_at) {
         let Some(row) = revisions.last() else { continue };
         let context = contexts.get(&row.context_ref).ok_or_else(|| dangling("context_ref"))?;
         let start = start_of(row.observed_at, step);
         let mut reading = reading(row, context, start)?;
         for revision in revisions {
-            let key: SampleKey = lookup::key(revision);
-            reading.count(increases.get(&key).map_or(&[][..], Vec::as_slice));
+            reading.count(increases.get(&revision.key()).map_or(&[][..], Vec::as_slice));
         }
         merge(points, start, reading);
     }
     Ok(())
 }
 
-fn reading(row: &StoredSample, context: &StoredSampleContext, start: i64) -> Result<Point, StoreError> {
+fn reading(row: &StoredReading, context: &StoredSampleContext, start: i64) -> Result<Point, StoreError> {
     let used = row.used.map(i64::cast_unsigned);
     let capacity = context.capacity(row.capacity_limit)?;
     Ok(Point {

@@ -1,6 +1,6 @@
 use cliffwatch_model::{DeviceName, Platform};
 
-use super::{Conditions, columns, limit_clause, lookup};
+use super::{Conditions, LATEST_ONLY, LATEST_SAMPLES, columns, limit_clause, lookup};
 use crate::convert::StoredSample;
 use crate::engine::Engine;
 use crate::row::row;
@@ -19,6 +19,7 @@ pub(crate) async fn tables<E: Engine>(
 ) -> Result<Page<TableNow>, StoreError> {
     let limit = cursor::limit(page);
     let mut conditions = Conditions::default();
+    conditions.clause(LATEST_ONLY.to_owned());
     if let Some(device) = device {
         conditions.add_text("d.name =", device.as_str());
     }
@@ -28,9 +29,7 @@ pub(crate) async fn tables<E: Engine>(
         conditions.clause(format!("(d.name, t.table_id) > ({device}, {table})"));
     }
     let sql = format!(
-        "SELECT d.name AS device, d.platform, t.table_id, {} FROM latest AS l \
-         JOIN sample AS s ON s.table_ref = l.table_ref AND s.observed_at = l.observed_at \
-         AND s.revision = l.revision \
+        "SELECT d.name AS device, d.platform, t.table_id, {} FROM {LATEST_SAMPLES} \
          JOIN session_table AS t ON t.table_ref = l.table_ref \
          JOIN device AS d ON d.device_ref = t.device_ref \
          {} ORDER BY d.name, t.table_id {}",
