@@ -49,6 +49,13 @@ impl Writer {
         if let Some(store) = store {
             while !self.backlog.is_empty() && self.write(&*store).await {}
         }
+        let lost = Stats::read(&self.stats.backlog_observations);
+        if lost > 0 {
+            tracing::warn!(
+                polls = lost,
+                "Stopped while the store was away: these polls are lost; events are kept in the journal."
+            );
+        }
     }
 
     /// Waits for something to write and a store to write to.
