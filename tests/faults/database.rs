@@ -73,6 +73,34 @@ fn a_start_without_the_store_evaluates_after_a_minute_and_continues_what_was_ope
 }
 
 #[test]
+fn a_stop_without_the_store_loses_no_event_and_says_what_it_lost() {
+    if !needs(&[Postgres::NEEDS, Sshd::NEEDS]) {
+        return;
+    }
+    let mut lab = Lab::start();
+    lab.postgres.kill9();
+    lab.devices[0].show(FULL);
+    lab.service.wait_alert("a", RULE, "firing");
+    lab.service.wait_alert("a", SLOW, "pending");
+    assert!(lab.service.terminate().success(), "{}", lab.service.log());
+    let said = lab.service.log().matches("these polls are lost").count();
+    assert_eq!(said, 1);
+    lab.postgres.restart();
+    lab.service.launch();
+    lab.service.wait_ready();
+    for rule in [RULE, SLOW] {
+        lab.service.wait_alert("a", rule, "firing");
+        let opened =
+            format!("select seq from alert_events where device = 'a' and rule = '{rule}' and seq = 1");
+        lab.service.wait("its beginning in the store", || {
+            (lab.service.history().numbers(&opened) == [1]).then_some(())
+        });
+    }
+    assert_events_whole(&lab.service.history());
+    assert_told_once(&lab.service);
+}
+
+#[test]
 fn an_alert_does_not_wait_for_a_postgres_that_hangs() {
     if !needs(&[Postgres::NEEDS, Sshd::NEEDS]) {
         return;
