@@ -6,10 +6,14 @@ use std::time::Duration;
 use cliffwatch_model::Timestamp;
 use serde_json::Value;
 
+use crate::eventually::eventually;
 use crate::history::History;
 use crate::service::Service;
 
 const NOTHING: &[String] = &[];
+
+/// What was told and what is stored are one within moments: a commit and a line in the log apart.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
 /// One transition of an alert.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -95,15 +99,20 @@ pub fn assert_events_whole(history: &History) {
 }
 
 /// No event was told twice, and none that the store does not have.
+///
+/// # Panics
+///
+/// When that is not so.
 pub fn assert_told_once(service: &Service) {
     let mut told: Vec<String> = service.told().into_iter().map(|told| told.id).collect();
     let count = told.len();
     told.sort();
     told.dedup();
     assert_eq!(told.len(), count, "told twice: {:?}", service.told());
-    let stored = service.history().texts("select id from alert_events");
-    let lost: Vec<&String> = told.iter().filter(|id| !stored.contains(id)).collect();
-    assert!(lost.is_empty(), "told and not stored: {lost:?}");
+    eventually(SETTLED_WITHIN, "all that was told to be stored", || {
+        let stored = service.history().texts("select id from alert_events");
+        told.iter().all(|id| stored.contains(id)).then_some(())
+    });
 }
 
 /// Every event that people are to be told of was told. A kill between the commit and the telling may lose one.
@@ -112,10 +121,12 @@ pub fn assert_told_once(service: &Service) {
 ///
 /// When that is not so.
 pub fn assert_all_told(service: &Service) {
-    let told: Vec<String> = service.told().into_iter().map(|told| told.id).collect();
-    let owed = service.history().texts("select id from alert_events where told");
-    let kept_back: Vec<&String> = owed.iter().filter(|id| !told.contains(id)).collect();
-    assert!(kept_back.is_empty(), "stored and not told: {kept_back:?}");
+    // An event is told once the store has it: a moment later.
+    eventually(SETTLED_WITHIN, "all that is stored to be told", || {
+        let owed = service.history().texts("select id from alert_events where told");
+        let told: Vec<String> = service.told().into_iter().map(|told| told.id).collect();
+        owed.iter().all(|id| told.contains(id)).then_some(())
+    });
 }
 
 /// The stored polls give the stored events again: live, restarted and replayed are one thing.
