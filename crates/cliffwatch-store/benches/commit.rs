@@ -2,7 +2,7 @@
 //! with eight counters, increases of one poll in ten, the latest reading, Ingest's memory, and rule state every
 //! 60 seconds. Durable on both engines: SQLite with synchronous=FULL, Postgres with fsync.
 //!
-//! `cargo bench -p cliffwatch-store --bench commit`
+//! `cargo bench -p cliffwatch-store --bench commit [-- sqlite|postgres]`
 
 #![allow(
     clippy::indexing_slicing,
@@ -48,11 +48,22 @@ const COUNTERS: [(&str, CounterClass); 8] = [
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     for batch in [1_000, 10_000] {
-        measure(&*Home::sqlite().open().await, batch).await;
+        if wanted("sqlite") {
+            measure(&*Home::sqlite().open().await, batch).await;
+        }
+        if !wanted("postgres") {
+            continue;
+        }
         let settings = ["shared_buffers = '1GB'", "max_wal_size = '4GB'"];
         let Some(server) = Server::start(&settings).await else { return };
         measure(&*Home::postgres(&server).await.open().await, batch).await;
     }
+}
+
+/// Whether an engine is asked for: all are, where none is named on the command line.
+fn wanted(engine: &str) -> bool {
+    let mut named = std::env::args().filter(|arg| ["sqlite", "postgres"].contains(&arg.as_str())).peekable();
+    named.peek().is_none() || named.any(|arg| arg == engine)
 }
 
 async fn measure(store: &dyn Store, batch_polls: usize) {

@@ -1,7 +1,7 @@
 //! How long the last 24 hours of one table among 10,000 take (a sample a minute: 14.4 million in all), and the
 //! state of all tables now. The history is written by SQL in the order of time, as commits would leave it.
 //!
-//! `cargo bench -p cliffwatch-store --bench read`
+//! `cargo bench -p cliffwatch-store --bench read [-- sqlite|postgres]`
 
 #![allow(
     clippy::indexing_slicing,
@@ -27,15 +27,28 @@ use tokio::time::Instant;
 
 const TABLES: u64 = 10_000;
 const MINUTES: u64 = 1_440;
+/// The last minutes, to which autovacuum has not come yet: 2 % of a day.
+const UNVACUUMED: u64 = MINUTES / 50;
 /// Questions of each kind.
 const QUESTIONS: u64 = 300;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    measure(&Home::sqlite()).await;
+    if wanted("sqlite") {
+        measure(&Home::sqlite()).await;
+    }
+    if !wanted("postgres") {
+        return;
+    }
     let settings = ["shared_buffers = '1GB'", "max_wal_size = '8GB'"];
     let Some(server) = Server::start(&settings).await else { return };
     measure(&Home::postgres(&server).await).await;
+}
+
+/// Whether an engine is asked for: all are, where none is named on the command line.
+fn wanted(engine: &str) -> bool {
+    let mut named = std::env::args().filter(|arg| ["sqlite", "postgres"].contains(&arg.as_str())).peekable();
+    named.peek().is_none() || named.any(|arg| arg == engine)
 }
 
 fn device(number: u64) -> String {
@@ -49,10 +62,15 @@ async fn measure(home: &Home<'_>) {
         store.commit(&batch(polls)).await.unwrap();
     }
     let began = Instant::now();
-    home.execute(&history(home)).await;
+    home.execute(&history(home, 1..=MINUTES - UNVACUUMED)).await;
+    if let Home::Postgres(..) = home {
+        home.execute("VACUUM sample").await;
+    }
+    home.execute(&history(home, MINUTES - UNVACUUMED + 1..=MINUTES)).await;
     println!("{}: {} samples loaded in {:?}", store.kind().as_str(), TABLES * MINUTES, began.elapsed());
     let step = Some(Duration::from_secs(300));
-    ask(&*store, "24 h of one table, every reading", None).await;
+    ask(&*store, "24 h of one table, every reading, first touch", None).await;
+    ask(&*store, "24 h of one table, every reading, again", None).await;
     ask(&*store, "24 h of one table, a point per 5 min", step).await;
     let mut took = Vec::new();
     for _ in 0..10 {
@@ -64,23 +82,38 @@ async fn measure(home: &Home<'_>) {
         took.push(began.elapsed());
     }
     print(&*store, "all tables now", &mut took);
+    commit_beside_history(&*store).await;
     store.close().await;
 }
 
-/// One row per table and minute from 00:01 on, a copy of the table's first.
-fn history(home: &Home<'_>) -> String {
+/// What a commit of one poll of each device costs when each table's rows fill many blocks.
+async fn commit_beside_history(store: &dyn Store) {
+    let mut took = Vec::new();
+    for seq in 0..10 {
+        let seq = MINUTES * 6 + 1 + seq;
+        let batch = batch((0..TABLES).map(|number| tick(&device(number), seq, number)));
+        let began = Instant::now();
+        store.commit(&batch).await.unwrap();
+        took.push(began.elapsed());
+    }
+    print(store, "commit of 10,000 polls beside a day of samples", &mut took);
+}
+
+/// One row per table and minute, a copy of the table's first, in the order of time.
+fn history(home: &Home<'_>, minutes: std::ops::RangeInclusive<u64>) -> String {
+    let (first, last) = (minutes.start(), minutes.end());
     let minutes = match home {
         Home::Sqlite(_) => format!(
-            "(WITH RECURSIVE m(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM m WHERE n < {MINUTES}) SELECT n FROM m)"
+            "(WITH RECURSIVE m(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM m WHERE n < {last}) SELECT n FROM m)"
         ),
-        Home::Postgres(..) => format!("(SELECT n FROM generate_series(1, {MINUTES}) AS n)"),
+        Home::Postgres(..) => format!("(SELECT n FROM generate_series({first}, {last}) AS n)"),
     };
     format!(
         "INSERT INTO sample (observed_at, seq, used, capacity_limit, table_ref, revision, poller_ref, context_ref, \
          marks, increases, counter_values) \
-         SELECT {} + m.n * CAST(60000000 AS bigint) + s.table_ref, m.n + 1, s.used + m.n, s.capacity_limit, s.table_ref, 0, \
-         s.poller_ref, s.context_ref, 0, 0, s.counter_values \
-         FROM {minutes} AS m CROSS JOIN (SELECT * FROM sample ORDER BY table_ref) AS s ORDER BY m.n, s.table_ref",
+         SELECT {} + m.n * CAST(60000000 AS bigint) + s.table_ref, m.n + 1, s.used + m.n, s.capacity_limit, \
+         s.table_ref, 0, s.poller_ref, s.context_ref, 0, 0, s.counter_values \
+         FROM {minutes} AS m CROSS JOIN (SELECT * FROM sample WHERE seq = 1) AS s ORDER BY m.n, s.table_ref",
         at(0).as_micros()
     )
 }
