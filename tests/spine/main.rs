@@ -12,3 +12,4 @@ mod examples;
 mod filling;
 mod kinds;
 mod record;
+mod signatures;

@@ -20,6 +20,8 @@ pub enum Kind {
     Unassured,
     /// Answered datagrams over more than 2 s, a complete TCP handshake: the kernel never evicts them.
     Assured,
+    /// TCP closed by both ends as soon as it is open: TIME_WAIT for 120 s. The kernel's sweep takes these.
+    Closed,
 }
 
 /// What to open.
@@ -64,7 +66,11 @@ impl Netns {
         assert!(udp <= FLOWS_MAX && tcp <= FLOWS_MAX, "at most {FLOWS_MAX} flows of a kind, not {plan:?}");
         let mut command = self.exec(opener());
         command.args([udp, tcp, per_second.unwrap_or(0)].map(|number| number.to_string()));
-        command.arg(if kind == Kind::Assured { "assured" } else { "unassured" });
+        command.arg(match kind {
+            Kind::Unassured => "unassured",
+            Kind::Assured => "assured",
+            Kind::Closed => "closed",
+        });
         let mut process = Daemon::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let hold = process.child().stdin.take().expect("a pipe");
         Flows { process, _hold: hold }

@@ -1,7 +1,7 @@
 //! Opens real UDP and TCP flows over the loopback of the network namespace that it runs in, says on standard output how
 //! many, and holds them until standard input closes.
 //!
-//! `cliffwatch-flows UDP TCP PER_SECOND unassured|assured`, where 0 per second is as fast as it goes.
+//! `cliffwatch-flows UDP TCP PER_SECOND unassured|assured|closed`, where 0 per second is as fast as it goes.
 
 #![expect(
     clippy::expect_used,
@@ -35,15 +35,21 @@ static TCP_FAILED: AtomicU64 = AtomicU64::new(0);
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [udp, tcp, per_second, kind] = &arguments[..] else { panic!("UDP TCP PER_SECOND unassured|assured") };
+    let [udp, tcp, per_second, kind] = &arguments[..] else {
+        panic!("UDP TCP PER_SECOND unassured|assured|closed")
+    };
     let [udp, tcp, per_second] = [udp, tcp, per_second].map(|text| text.parse::<u32>().expect("a number"));
-    let assured = kind == "assured";
+    let (assured, closed) = (kind == "assured", kind == "closed");
     let files = Rlimit { current: Some(OPEN_FILES), maximum: Some(OPEN_FILES) };
     setrlimit(Resource::Nofile, files).expect("so many open files");
 
-    tokio::spawn(answer_udp(UdpSocket::bind(UDP_PEER).await.expect("the UDP peer"), assured));
-    tokio::spawn(accept_tcp(TcpListener::bind(TCP_PEER).await.expect("the TCP peer")));
-    open(udp, tcp, per_second, assured).await;
+    if let Some(peer) = unless_there(UdpSocket::bind(UDP_PEER).await) {
+        tokio::spawn(answer_udp(peer, assured));
+    }
+    if let Some(peer) = unless_there(TcpListener::bind(TCP_PEER).await) {
+        tokio::spawn(accept_tcp(peer));
+    }
+    open(udp, tcp, per_second, assured, closed).await;
     if tcp > 0 {
         sleep(TCP_PATIENCE).await;
     }
@@ -54,11 +60,19 @@ async fn main() {
     let waiting = u64::from(tcp) - connected - TCP_FAILED.load(Relaxed);
     println!("{{\"udp\":{sent},\"tcp\":{connected},\"tcp_pending\":{waiting}}}");
 
-    let closed = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    closed.await.expect("a thread").expect("standard input");
+    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    ended.await.expect("a thread").expect("standard input");
 }
 
-async fn open(udp: u32, tcp: u32, per_second: u32, assured: bool) {
+/// A peer of ours, where an opener before us has not brought it.
+fn unless_there<T>(bound: std::io::Result<T>) -> Option<T> {
+    match bound {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => None,
+        bound => Some(bound.expect("a peer")),
+    }
+}
+
+async fn open(udp: u32, tcp: u32, per_second: u32, assured: bool, closed: bool) {
     let mut pace = (per_second > 0).then(|| interval(Duration::from_secs(1) / per_second));
     for flow in 0..udp.max(tcp) {
         match &mut pace {
@@ -69,7 +83,7 @@ async fn open(udp: u32, tcp: u32, per_second: u32, assured: bool) {
             tokio::spawn(udp_flow(assured));
         }
         if flow < tcp {
-            tokio::spawn(tcp_flow());
+            tokio::spawn(tcp_flow(closed));
         }
     }
     tokio::task::yield_now().await;
@@ -92,10 +106,13 @@ async fn udp_flow(assured: bool) {
     pending::<()>().await;
 }
 
-async fn tcp_flow() {
+async fn tcp_flow(closed: bool) {
     match TcpStream::connect(TCP_PEER).await {
         Ok(_held) => {
             TCP_CONNECTED.fetch_add(1, Relaxed);
+            if closed {
+                return;
+            }
             pending::<()>().await;
         }
         Err(_) => drop(TCP_FAILED.fetch_add(1, Relaxed)),
@@ -113,8 +130,8 @@ async fn answer_udp(socket: UdpSocket, assured: bool) {
 }
 
 async fn accept_tcp(listener: TcpListener) {
-    let mut held = Vec::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        held.push(stream);
+    while let Ok((mut stream, _)) = listener.accept().await {
+        // Until the other end closes.
+        tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok() });
     }
 }

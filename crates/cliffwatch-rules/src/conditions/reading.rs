@@ -1,6 +1,6 @@
 //! What conditions on tables share: the verdict on a plain counter, and the words and numbers of a reading.
 
-use cliffwatch_model::{CounterClass, Increase, Severity};
+use cliffwatch_model::{Bound, CounterClass, Increase, Severity};
 use serde_json::{Map, Value, json};
 
 use crate::summary::spoken;
@@ -22,6 +22,12 @@ pub(super) fn counter_verdict(
     } else {
         Verdict::Unknown
     }
+}
+
+/// Whether a hard limit is used to this percentage.
+pub(super) fn is_full(view: &TableView<'_>, percent: f64) -> bool {
+    let hard = view.reading.capacity.is_ok_and(|capacity| capacity.bound == Bound::Hard);
+    hard && view.fill_percent().is_some_and(|fill| fill >= percent)
 }
 
 /// The numbers of the reading itself: part of every table event's evidence.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cliffwatch_model::{Bound, CounterClass, Severity};
+use cliffwatch_model::{CounterClass, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,7 +16,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 ///
 /// Two ladders, and the higher step counts. *Refused* (the table is full, the provider or the device says
 /// so): a warning at once; critical when seen in `hits` of `of` tick polls, at `critical_fill`, or pushed
-/// by the device. *Clashes* (counters that share their increase with another: two flows wanted one tuple,
+/// by the device. While the table stays at `critical_fill` a pause is no end: the kernel's sweep frees 5 %,
+/// and half a minute later it is full again. *Clashes* (counters that share their increase with another: two flows wanted one tuple,
 /// or no source port was left): info on any, a warning at `clashes_in_5m`, critical at
 /// `clashes_per_second` kept up for a minute. A 20-port SNAT pool climbs the second at 0.4 % fill.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub struct Refusing {
     pub hits: u32,
     /// … of this many tick polls, at most 8.
     pub of: u32,
-    /// Critical when refused at this fill of a hard limit, in percent.
+    /// Critical when refused at this fill of a hard limit, in percent; the end is below it.
     pub critical_fill: f64,
     /// A warning at this many clashes in 5 minutes.
     pub clashes_in_5m: u64,
@@ -55,8 +56,10 @@ impl Refusing {
     pub(super) fn judge(&self, view: &TableView<'_>) -> Verdict {
         match self.severity(view) {
             Some(severity) => Verdict::Raised(severity),
-            None if view.signals.read.has(CounterClass::Refused) => Verdict::Clear,
-            None => Verdict::Unknown,
+            None if !view.signals.read.has(CounterClass::Refused) => Verdict::Unknown,
+            // Swept, or nobody tries just now: what comes next is refused again.
+            None if reading::is_full(view, self.critical_fill) => Verdict::Between,
+            None => Verdict::Clear,
         }
     }
 
@@ -73,7 +76,7 @@ impl Refusing {
         let signals = view.signals;
         let refused = signals.refused > 0 || signals.refused_in_period > 0;
         let again = signals.refused > 0 && self.ticks_hit(view) >= self.hits;
-        let critical = again || (refused && self.is_full(view)) || signals.refused_pushed > 0;
+        let critical = again || (refused && reading::is_full(view, self.critical_fill)) || signals.refused_pushed > 0;
         match (critical, refused) {
             (true, _) => Some(Severity::Critical),
             (false, true) => Some(Severity::Warning),
@@ -102,11 +105,6 @@ impl Refusing {
     fn ticks_hit(&self, view: &TableView<'_>) -> u32 {
         let asked = u8::MAX >> (u8::BITS - self.of.clamp(1, u8::BITS));
         (view.memory.refused_ticks & asked).count_ones()
-    }
-
-    fn is_full(&self, view: &TableView<'_>) -> bool {
-        let hard = view.reading.capacity.is_ok_and(|capacity| capacity.bound == Bound::Hard);
-        hard && view.fill_percent().is_some_and(|percent| percent >= self.critical_fill)
     }
 
     pub(super) fn explain(&self, view: &TableView<'_>, total: u64) -> Explanation {

@@ -5,9 +5,16 @@ use crate::summary::{self, counted};
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
 
+/// A table that is that full, in percent, has only paused: the next burst is met by throwing out again.
+const PAUSED_PERCENT: f64 = 90.0;
+
 /// Any increase is a warning: a table can shed for ever at 94 % and never refuse.
 pub(super) fn judge(view: &TableView<'_>) -> Verdict {
-    counter_verdict(view, view.signals.evicted, CounterClass::Evicted, Severity::Warning)
+    let verdict = counter_verdict(view, view.signals.evicted, CounterClass::Evicted, Severity::Warning);
+    match verdict {
+        Verdict::Clear if reading::is_full(view, PAUSED_PERCENT) => Verdict::Between,
+        verdict => verdict,
+    }
 }
 
 pub(super) fn explain(view: &TableView<'_>, total: u64) -> Explanation {

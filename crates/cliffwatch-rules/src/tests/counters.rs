@@ -46,8 +46,30 @@ fn a_swept_table_has_not_recovered() {
         (0..60).map(|n| format!("{0} {0} {1} {1} {1} {1}", n * 10, n * 10 + 10)).collect();
     lab.run(&used, &[("drop", Refused, &drops.join(" "))]);
     let news = lab.news();
-    assert!(news.iter().all(|line| !line.contains("resolved")), "{news:?}");
-    assert_eq!(news.iter().filter(|line| line.contains("utilization-critical firing")).count(), 1);
+    assert!(news.iter().all(|line| !line.contains("recovering")), "{news:?}");
+    for rule in ["utilization-critical", "refusing"] {
+        assert_eq!(news.iter().filter(|line| line.contains(&format!("{rule} firing"))).count(), 1, "{rule}");
+    }
+}
+
+#[test]
+fn what_refused_and_shed_ends_below_nine_tenths() {
+    let mut lab = Lab::new();
+    let counters = [("drop", Refused, "0 9x100"), ("early_drop", Evicted, "0 9x100")];
+    // Quiet for ten minutes and as full as the sweep leaves it, then drained.
+    lab.run("1000 949x60 890x40", &counters);
+    let news: Vec<String> = lab.news().into_iter().filter(|line| !line.contains("utilization")).collect();
+    assert_eq!(
+        news,
+        [
+            "10 shedding firing warning",
+            "10 refusing firing critical",
+            "620 shedding recovering warning",
+            "620 refusing recovering critical",
+            "920 shedding resolved warning",
+            "920 refusing resolved critical",
+        ]
+    );
 }
 
 #[test]
