@@ -111,6 +111,10 @@ fn an_alert_does_not_wait_for_a_postgres_that_hangs() {
     let alert = lab.service.wait_alert("a", RULE, "firing");
     let told = lab.service.wait("the alert to be told", || lab.told(&alert.alert_id));
     lab.service.wait_polled("b");
+    let not_ready = || (lab.service.http().get("/readyz").status == 503).then_some(());
+    lab.service.wait("the writer to give up", not_ready);
+    let history = lab.service.http().get("/api/v1/polls?device=a");
+    assert_eq!(history.status, 503, "whoever asks for history is told, and need not wait: {history:?}");
     lab.postgres.cont();
     let history = lab.service.history();
     let at = lab.service.wait("the alert to be stored", || {

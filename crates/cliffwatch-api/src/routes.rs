@@ -11,11 +11,12 @@ mod samples;
 mod tables;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use cliffwatch_engine::Handle;
+use cliffwatch_engine::{Handle, Stats};
 use cliffwatch_store::{PageRequest, Store, StoreError};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,6 +24,10 @@ use utoipa_axum::routes;
 use crate::attempts::Attempts;
 use crate::problem::{Problem, bad_cursor};
 use crate::{Access, auth, guard, openapi};
+
+/// How long a store that took nothing the last time is given: it may be read though it cannot be written
+/// (a full disk), and one that hangs must not hold those who ask.
+const AWAY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What every handler may use.
 #[derive(Clone)]
@@ -36,6 +41,20 @@ impl Api {
     /// The store, for answers that need it.
     fn store(&self) -> Result<Arc<dyn Store>, Problem> {
         self.handle.store().ok_or_else(Problem::store_away)
+    }
+
+    /// Waits for the store's answer, and not for long while it is known to be away.
+    async fn answer<T>(
+        &self,
+        question: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        if Stats::read(&self.handle.stats().store_away_since_micros) == 0 {
+            return question.await;
+        }
+        tokio::time::timeout(AWAY_PATIENCE, question).await.unwrap_or_else(|_elapsed| {
+            let what = format!("no answer within {AWAY_PATIENCE:?}, and none to the writer before");
+            Err(StoreError::Unavailable { what, hint: None })
+        })
     }
 }
 

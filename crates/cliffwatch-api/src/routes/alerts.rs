@@ -76,7 +76,7 @@ pub(crate) async fn alerts(
     }
     let request = PageRequest { cursor: then, limit: Some(left) };
     let filter = AlertFilter { states: closed, ..filter };
-    let page = api.store()?.alerts(&filter, &request).await.map_err(no_page(&request))?;
+    let page = api.answer(api.store()?.alerts(&filter, &request)).await.map_err(no_page(&request))?;
     items.extend(page.items.iter().map(Alert::from));
     Ok(Json(List { items, next: page.next.map(|next| format!("{CLOSED}{next}")) }))
 }
@@ -96,7 +96,7 @@ pub(crate) async fn alert(
 ) -> Result<Json<AlertDetail>, Problem> {
     let open = api.handle.live().open_alerts().into_iter().find(|alert| alert.alert_id == id);
     let stored = match api.store() {
-        Ok(store) => store.alert(&id).await.map_err(Problem::from),
+        Ok(store) => api.answer(store.alert(&id)).await.map_err(Problem::from),
         Err(away) => Err(away),
     };
     match (open, stored) {

@@ -45,7 +45,7 @@ pub(crate) async fn polls(State(api): State<Api>, asked: Asked<Polls>) -> Result
     let mut cursor = asked.text("cursor").map(str::to_owned);
     loop {
         let part = PageRequest { cursor, limit: Some(CHUNK.min(limit - items.len())) };
-        let page = store.observations(&query, &part).await.map_err(no_page(&part))?;
+        let page = api.answer(store.observations(&query, &part)).await.map_err(no_page(&part))?;
         items.extend(page.items.into_iter().map(Poll::from));
         if page.next.is_none() || items.len() >= limit {
             return Ok(Json(List { items, next: page.next }));

@@ -49,7 +49,7 @@ pub(crate) async fn samples(
     let query = query(tables::table_id(&id)?, &asked)?;
     let page = PageRequest { cursor: asked.text("cursor").map(str::to_owned), limit: Some(limit(&asked)?) };
     let store = api.store()?;
-    let found = store.samples(&query, &page).await.map_err(no_page(&page))?;
+    let found = api.answer(store.samples(&query, &page)).await.map_err(no_page(&page))?;
     if found.items.is_empty() && !is_known(&api, &*store, query.table).await? {
         return Err(tables::unknown());
     }
@@ -83,7 +83,7 @@ async fn is_known(api: &Api, store: &dyn Store, table: TableId) -> Result<bool, 
     }
     let any = SampleQuery { table, from: None, to: None, step: None };
     let one = PageRequest { cursor: None, limit: Some(1) };
-    Ok(!store.samples(&any, &one).await?.items.is_empty())
+    Ok(!api.answer(store.samples(&any, &one)).await?.items.is_empty())
 }
 
 #[cfg(test)]
