@@ -9,8 +9,8 @@ use cliffwatch_source::{
 };
 use cliffwatch_transport::ssh::{HostKeyPolicy, SshHub};
 
+use crate::access;
 use crate::config::LinuxSettings;
-use crate::fetch;
 use crate::local::Local;
 use crate::login::{self, Plan};
 use crate::parse::Decoder;
@@ -59,7 +59,7 @@ impl SourceFactory for LinuxFactory {
         }
         problems.extend(login::errors(target).into_iter().map(error));
         if login::host_key(target.ssh.host_key.as_ref(), "host_key") == Ok(HostKeyPolicy::Unset) {
-            problems.push(error(missing_host_key(target)));
+            problems.push(Problem { weight: Weight::Unpinned, ..error(missing_host_key(target)) });
         }
         if target.ssh.legacy {
             problems
@@ -82,7 +82,11 @@ impl SourceFactory for LinuxFactory {
     }
 
     fn access(&self) -> Vec<Access> {
-        fetch::access()
+        access::of_platform()
+    }
+
+    fn access_of(&self, target: &Target) -> Vec<Access> {
+        access::of_device(target)
     }
 
     fn hubs(&self) -> Vec<HubStatus> {

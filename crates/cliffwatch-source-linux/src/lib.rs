@@ -5,6 +5,7 @@
 //! machine's own files, lead through the same parser. The README beside this crate says what is read,
 //! what it costs and what cannot be known.
 
+mod access;
 mod config;
 mod factory;
 mod fetch;

@@ -25,8 +25,13 @@ pub trait SourceFactory: Send + Sync {
     /// When the settings cannot be used or a secret cannot be read.
     fn open(&self, target: &Target) -> Result<Opened, OpenError>;
 
-    /// Everything that can ever be sent to a device of this platform.
+    /// Everything that can ever be sent to a device of this platform, whatever its settings are.
     fn access(&self) -> Vec<Access>;
+
+    /// Everything that can ever be sent to this device with the settings that it has.
+    fn access_of(&self, _target: &Target) -> Vec<Access> {
+        self.access()
+    }
 
     /// How the platform's shared parts (connections, listeners, call budgets) are doing.
     fn hubs(&self) -> Vec<HubStatus> {
@@ -81,6 +86,8 @@ pub struct Problem {
 pub enum Weight {
     /// The configuration cannot be used.
     Error,
+    /// The same, because nothing says how the device proves who it is; `probe` shows what to write.
+    Unpinned,
     /// It can, and the operator should know.
     Warning,
 }
@@ -88,6 +95,8 @@ pub enum Weight {
 /// One command, URL or API action that can be sent.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Access {
+    /// What it is, in a few words.
+    pub name: String,
     /// The command, URL or action, word for word.
     pub action: String,
     /// The right it needs on the device.
@@ -108,6 +117,8 @@ pub enum AccessWhen {
     Minute,
     /// Only when a rule asks.
     Ask,
+    /// Only by `cliffwatch probe`, which a person starts.
+    Probe,
 }
 
 /// How a shared part is doing.

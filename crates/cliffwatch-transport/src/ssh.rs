@@ -53,7 +53,7 @@ mod wire;
 pub use error::SshError;
 pub use host_key::{HostKeyPin, HostKeyPinError, HostKeyPolicy};
 pub use hub::{BreakerOf, OpenBreaker, SshHub};
-pub use script::Script;
+pub use script::{ENVELOPES, Script};
 pub use session::{Mode, SshSession, SshStatus};
 pub use shell::Reply;
 pub use target::{Address, AddressError, Auth, Credential, JumpTarget, KeySource, Login, SshTarget};

@@ -20,6 +20,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Validates configuration, inventory and rules without touching the network.
     Check(CheckArgs),
+    /// Lists everything that can ever be sent to a device, offline: for change control.
+    #[command(mut_arg("inventory", |arg| arg.num_args(1)))]
+    Access(AccessArgs),
     /// Polls once and prints the readings.
     // A list of paths would swallow the names of devices that follow it.
     #[command(mut_arg("inventory", |arg| arg.num_args(1)))]
@@ -75,6 +78,18 @@ pub(crate) struct CheckArgs {
     /// Do not look whether secrets can be read: for machines that do not have them, such as CI.
     #[arg(long)]
     pub skip_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
+    /// A platform, or a device of the inventory: what its settings let be sent. Every platform where left out.
+    #[arg(value_name = "DEVICE|PLATFORM")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How to print the list.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
 }
 
 #[derive(Debug, Args)]

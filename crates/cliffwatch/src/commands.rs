@@ -1,7 +1,9 @@
 //! What each command does.
 
+mod access;
 mod backup;
 mod check;
+mod choice;
 mod decode;
 mod estimate;
 mod health;
@@ -78,6 +80,7 @@ async fn dispatch(command: Command) -> Result<Status, CommandError> {
     let mut out = io::stdout().lock();
     match command {
         Command::Check(args) => check::run(&args, &mut out),
+        Command::Access(args) => access::run(&args, &mut out),
         Command::Poll(args) => poll::run(&args, &mut out).await,
         Command::Decode(args) => decode::run(&args, &mut out),
         Command::Config(ConfigCommand::Show(args)) => show::run(&args, &mut out),

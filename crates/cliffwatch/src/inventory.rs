@@ -32,6 +32,9 @@ pub(crate) struct Scope<'a> {
     pub only: &'a BTreeMap<String, String>,
     /// Whether secrets are looked at where they are kept.
     pub secrets: bool,
+    /// Whether a device or jump host without a trusted host key is an error. It is not to those who never
+    /// log in, nor to `probe`, which shows the key.
+    pub pins: bool,
 }
 
 /// Reads and checks the inventory. The targets are good for use only when the report has no error.

@@ -44,7 +44,7 @@ fn complaints(change: impl FnOnce(&mut Target)) -> Vec<String> {
     let mut target = target();
     change(&mut target);
     let line = |problem: Problem| {
-        let mark = if problem.weight == Weight::Error { "!" } else { "" };
+        let mark = if problem.weight != Weight::Warning { "!" } else { "" };
         format!("{mark}{}: {}", problem.field, problem.message)
     };
     factory().check(&target).into_iter().map(line).collect()

@@ -3,6 +3,19 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 /// A script is typed into a pipe and kept by the far shell; more than this is not a cheap poll.
 const MAX_SCRIPT_BYTES: usize = 16 << 10;
 
+/// How a script travels, for the list of everything that can be sent to a device: what is sent, and when.
+/// `NAME` and `SCRIPT` are those of a [`Script`], `RANDOM` is a new random word each time.
+pub const ENVELOPES: [(&str, &str); 5] = [
+    ("exec request: starts the shell that is held", super::shell::SHELL),
+    ("to that shell, once: teaches it a script", "cliffwatch_NAME() {\nSCRIPT\n}"),
+    (
+        "to that shell, each time: runs the script",
+        "echo CW'B'RANDOM; cliffwatch_NAME </dev/null; echo CW'E'RANDOM $?",
+    ),
+    ("exec request, where the login keeps no shell", "echo CW'B'RANDOM; { SCRIPT\n}; echo CW'E'RANDOM $?"),
+    ("exec request, where the login is bound to a command of its own", "SCRIPT"),
+];
+
 /// A POSIX shell script that Cliffwatch may run on a device.
 ///
 /// It is a constant of the program: no string of the inventory or of a device can become part of one,
@@ -220,6 +233,16 @@ mod tests {
         let mut framer = Framer::new(&marker, 100);
         assert_eq!(framer.push(&[b'x'; 100]).unwrap(), None);
         assert_eq!(framer.push(b"x"), Err(Overflow));
+    }
+
+    #[test]
+    fn what_is_sent_is_what_is_listed() {
+        let (marker, script) = (Marker("RANDOM".into()), Script::new("x", "echo hello"));
+        let sent = ENVELOPES.map(|(_, text)| text.replace("NAME", "x").replace("SCRIPT", "echo hello"));
+        assert_eq!(sent[1], script.definition().trim_end());
+        assert_eq!(sent[2], marker.call(&script).trim_end());
+        assert_eq!(sent[3], marker.command(&script));
+        assert_eq!(sent[4], script.text());
     }
 
     #[test]

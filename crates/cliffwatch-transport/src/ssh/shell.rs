@@ -18,7 +18,7 @@ const MAX_STDERR_BYTES: usize = 4 << 10;
 const STDERR_PATIENCE: Duration = Duration::from_millis(50);
 /// Starts a shell that reads its script from standard input. `exec` saves the device a process; every
 /// login shell knows it except restricted ones, which must not leave themselves anyway.
-const SHELL: &str = "exec sh";
+pub(super) const SHELL: &str = "exec sh";
 
 /// What one run of a script gave.
 #[derive(Clone, Debug, PartialEq, Eq)]

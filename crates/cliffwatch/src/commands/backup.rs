@@ -8,7 +8,7 @@ use crate::cli::BackupArgs;
 use crate::registry::Registry;
 
 pub(super) async fn run(args: &BackupArgs, out: &mut dyn Write) -> Result<Status, CommandError> {
-    let depth = Depth { secrets: false, devices: false };
+    let depth = Depth { secrets: false, devices: false, pins: true };
     let setup = Setup::load_good(&args.config.flags(), &Registry::new(), depth)?;
     let failed = |error: StoreError| {
         let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();

@@ -23,7 +23,7 @@ struct CheckLine<'a> {
 
 pub(super) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Status, CommandError> {
     let registry = Registry::new();
-    let depth = Depth { secrets: !args.skip_secrets, devices: true };
+    let depth = Depth { secrets: !args.skip_secrets, devices: true, pins: true };
     let setup = Setup::load(&args.config.flags(), &registry, depth);
     let report = &setup.report;
     let retention = &setup.config.retention;

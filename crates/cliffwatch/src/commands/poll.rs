@@ -11,10 +11,9 @@ use cliffwatch_source::{Clock, PollContext, SourceFactory, Target};
 use tokio::task::JoinSet;
 
 use super::setup::{Depth, Setup};
-use super::{CommandError, Status, table};
+use super::{CommandError, Status, choice, table};
 use crate::cli::{FailOn, PollArgs, TableOrJson};
 use crate::registry::Registry;
-use crate::yaml::nearest;
 
 /// Devices that are polled at once: each costs a login and a key exchange on both sides.
 const POLLS_AT_ONCE_MAX: usize = 64;
@@ -25,9 +24,9 @@ const CRITICAL_UTILIZATION: f64 = 0.9;
 
 pub(super) async fn run(args: &PollArgs, out: &mut dyn Write) -> Result<Status, CommandError> {
     let registry = Registry::new();
-    let depth = Depth { secrets: false, devices: true };
+    let depth = Depth { secrets: false, devices: true, pins: true };
     let setup = Setup::load_good(&args.config.flags(), &registry, depth)?;
-    let targets = chosen(&setup.targets, &args.devices)?;
+    let targets = choice::chosen(&setup.targets, &args.devices)?;
     let polls = poll_all(targets, &registry, &setup.config.poller.value).await;
     match args.format {
         TableOrJson::Table => table::write(out, rows(&polls))?,
@@ -42,21 +41,6 @@ pub(super) async fn run(args: &PollArgs, out: &mut dyn Write) -> Result<Status, 
     let critical = args.fail_on == Some(FailOn::Critical) && polls.iter().any(is_critical);
     let failed = polls.iter().any(|poll| poll.result.is_err());
     Ok(if failed || critical { Status::NotFine } else { Status::Fine })
-}
-
-fn chosen(targets: &[Target], names: &[String]) -> Result<Vec<Target>, CommandError> {
-    if names.is_empty() {
-        return Ok(targets.to_vec());
-    }
-    let find = |name: &String| {
-        let known = targets.iter().find(|target| target.device.name.as_str() == name);
-        known.cloned().ok_or_else(|| {
-            let close = nearest(name, targets.iter().map(|target| target.device.name.as_str()));
-            let hint = close.map(|close| format!("; did you mean `{close}`?")).unwrap_or_default();
-            CommandError::Usage(format!("device `{name}` is not in the inventory{hint}"))
-        })
-    };
-    names.iter().map(find).collect()
 }
 
 /// Polls each device once, in the order of the inventory.

@@ -33,7 +33,7 @@ pub(super) async fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Status
         .unwrap_or(SINCE)
         .parse()
         .map_err(|error| CommandError::Usage(format!("--since: {error}")))?;
-    let depth = Depth { secrets: false, devices: false };
+    let depth = Depth { secrets: false, devices: false, pins: true };
     let setup = Setup::load_good(&flags, &Registry::new(), depth)?;
     let mut replays = vec![replay(&setup.rules, &setup.targets)];
     // With rules of its own, what those in force would have done is worth knowing, too.

@@ -17,7 +17,7 @@ use crate::registry::Registry;
 const JOURNAL: &str = "events.journal";
 
 /// Every problem is to be found before the start: a service that half works is worse than none.
-const DEPTH: Depth = Depth { secrets: true, devices: true };
+const DEPTH: Depth = Depth { secrets: true, devices: true, pins: true };
 
 pub(super) async fn run(args: &ServeArgs) -> Result<Status, CommandError> {
     let mut signals = Signals::new()

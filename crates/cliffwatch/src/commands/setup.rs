@@ -26,6 +26,8 @@ pub(super) struct Depth {
     pub secrets: bool,
     /// Whether an inventory without devices is an error.
     pub devices: bool,
+    /// Whether a host without a trusted host key is an error.
+    pub pins: bool,
 }
 
 impl Setup {
@@ -37,7 +39,7 @@ impl Setup {
         config::check_variables(names.iter().map(String::as_str), &mut report);
         let config = config::load(flags, &environment, depth.secrets, &mut report);
         let rules = rules_file::load(&config.rules.value, &mut report);
-        let scope = Scope { only: &config.only.value, secrets: depth.secrets };
+        let scope = Scope { only: &config.only.value, secrets: depth.secrets, pins: depth.pins };
         let targets = inventory::load(&config.inventory.value, registry, scope, &mut report);
         if depth.devices && targets.is_empty() && report.errors() == 0 {
             report.push(no_devices(&config));

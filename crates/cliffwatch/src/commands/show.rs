@@ -8,7 +8,7 @@ use crate::registry::Registry;
 
 /// Shows what is in force, also where some of it is wrong: that is when it is asked for.
 pub(super) fn run(args: &ShowArgs, out: &mut dyn Write) -> Result<Status, CommandError> {
-    let depth = Depth { secrets: false, devices: false };
+    let depth = Depth { secrets: false, devices: false, pins: true };
     let setup = Setup::load(&args.config.flags(), &Registry::new(), depth);
     let values = shown(&setup.config, &setup.report);
     match args.format {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
-use cliffwatch_source::{Target, Weight};
+use cliffwatch_source::{Problem as SourceProblem, Target, Weight};
 
 use super::Scope;
 use super::address::canonical;
@@ -23,7 +23,7 @@ pub(super) fn build(
     report: &mut Report,
 ) -> Vec<Target> {
     let logins = Logins::read(parts, scope.secrets, report);
-    let jumps = Jumps::read(parts, &logins, report);
+    let jumps = Jumps::read(parts, &logins, scope.pins, report);
     check_dependencies(parts, report);
     let around = Surroundings {
         registry,
@@ -44,7 +44,11 @@ pub(super) fn build(
         let Some(target) = around.target(part, file, report) else { continue };
         // A login that is named and not there was said already; the platform would only miss it.
         let said = login_named && target.credential.is_none();
-        check_with_platform(&target, part, &around, if said { "credential" } else { "" }, report);
+        let said = if said { "credential" } else { "" };
+        let unsaid = |problem: &SourceProblem| {
+            problem.field != said && (scope.pins || problem.weight != Weight::Unpinned)
+        };
+        check_with_platform(&target, part, &around, unsaid, report);
         if carries(&target.device.labels, scope.only) {
             targets.push(target);
         }
@@ -106,11 +110,11 @@ fn check_with_platform(
     target: &Target,
     part: &Part<'_>,
     around: &Surroundings<'_>,
-    said: &str,
+    unsaid: impl Fn(&SourceProblem) -> bool,
     report: &mut Report,
 ) {
     let Some(factory) = around.registry.factory(&target.device.platform) else { return };
-    for problem in factory.check(target).into_iter().filter(|problem| problem.field != said) {
+    for problem in factory.check(target).into_iter().filter(unsaid) {
         let (at, message) = match shared_place(&problem.field, target, around) {
             Some(at) => (at, problem.message),
             None => {
@@ -120,7 +124,7 @@ fn check_with_platform(
             }
         };
         report.push(match problem.weight {
-            Weight::Error => Problem::error(at, message),
+            Weight::Error | Weight::Unpinned => Problem::error(at, message),
             Weight::Warning => Problem::warning(at, message),
         });
     }

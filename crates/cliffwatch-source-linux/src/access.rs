@@ -1,0 +1,144 @@
+//! The list for change control: everything that can ever be sent to a device, and when.
+
+use cliffwatch_source::{Access, AccessWhen, Target};
+use cliffwatch_transport::ssh::{ENVELOPES, Script};
+
+use crate::config::{ConntrackStats, LinuxSettings, SUDO_RULE};
+use crate::fetch::{self, Part};
+use crate::{login, paths};
+
+const FILES: &str = "none: every file is readable for everybody, unless something hides it";
+
+/// Whatever the settings are. What a setting adds to a script is listed as the lines that it adds.
+pub(crate) fn of_platform() -> Vec<Access> {
+    let stats = ConntrackStats::Procfs;
+    let mut list = session("HOST:PORT", None);
+    list.extend(scripts(stats));
+    let only = |setting: &str, right: String| format!("{right}; only with `{setting}`");
+    let command = only("conntrack_stats: command", command_right(ConntrackStats::Command, "LOGIN"));
+    let sudo = only("conntrack_stats: sudo", command_right(ConntrackStats::Sudo, "LOGIN"));
+    list.push(access("one line more in both scripts", fetch::COMMAND.trim_end(), command, AccessWhen::Poll));
+    list.push(access("one line more in both scripts", fetch::SUDO.trim_end(), sudo, AccessWhen::Poll));
+    list
+}
+
+/// What this device's settings let be sent; with settings that cannot be used, whatever they were.
+pub(crate) fn of_device(target: &Target) -> Vec<Access> {
+    let Ok(settings) = target.settings.read::<LinuxSettings>() else { return of_platform() };
+    if login::is_local(target) {
+        return of_this_machine(settings);
+    }
+    let address = target.device.address.as_deref().unwrap_or("HOST:PORT");
+    let mut list = session(address, Some(target));
+    list.extend(scripts(settings.conntrack_stats));
+    let login = target.credential.as_ref().and_then(|credential| credential.username.as_deref());
+    list.extend(command(settings.conntrack_stats, login.unwrap_or("LOGIN")));
+    list
+}
+
+/// The machine's own files are read without SSH and without a shell.
+fn of_this_machine(settings: LinuxSettings) -> Vec<Access> {
+    let each = [paths::BOOT_ID].into_iter().chain(paths::COUNT).chain(paths::MAX).chain(paths::STAT);
+    let names = |files: Vec<String>| format!("read {}", files.join("\nread "));
+    let minute = paths::SLOW.into_iter().map(str::to_owned);
+    let sysctls = paths::SETTINGS.iter().flat_map(|(folder, prefix)| {
+        ["buckets", "expect_max", "acct", "tcp_loose", "tcp_be_liberal", "*timeout*"]
+            .map(|name| format!("{folder}{prefix}{name}"))
+    });
+    let mut list = vec![
+        access("files", names(each.map(str::to_owned).collect()), FILES, AccessWhen::Poll),
+        access("files", names(minute.chain(sysctls).collect()), FILES, AccessWhen::Minute),
+    ];
+    list.extend(command(settings.conntrack_stats, "the user that Cliffwatch runs as"));
+    list
+}
+
+/// What makes a session and carries the scripts.
+fn session(address: &str, target: Option<&Target>) -> Vec<Access> {
+    let mut list = Vec::new();
+    let jump = target.and_then(|target| target.jump.as_deref());
+    if let Some(jump) = jump {
+        let (name, at) = (&jump.name, &jump.address);
+        list.push(access(
+            format!("jump host {name}"),
+            format!("SSH login on {at}; direct-tcpip to {address}"),
+            "a login on the jump host that may forward (AllowTcpForwarding, PermitOpen); no shell",
+            AccessWhen::Session,
+        ));
+    }
+    list.push(access(
+        "session",
+        format!("SSH login on {address}; keepalive requests"),
+        "a login with a POSIX shell, or a forced command instead",
+        AccessWhen::Session,
+    ));
+    list.extend(ENVELOPES.map(|(what, text)| access(what, text, "the same login", AccessWhen::Session)));
+    list
+}
+
+fn scripts(stats: ConntrackStats) -> [Access; 2] {
+    [(Part::Fast, AccessWhen::Poll), (Part::All, AccessWhen::Minute)]
+        .map(|(part, when)| script(fetch::script(part, stats), FILES, when))
+}
+
+/// The one right beyond a login's own that a device's settings may ask for.
+fn command(stats: ConntrackStats, login: &str) -> Option<Access> {
+    let line = match stats {
+        ConntrackStats::Procfs => return None,
+        ConntrackStats::Command => "/usr/sbin/conntrack -S",
+        ConntrackStats::Sudo => "sudo -n /usr/sbin/conntrack -S",
+    };
+    let right =
+        format!("{}; run only where the kernel has no {}", command_right(stats, login), paths::STAT[0]);
+    Some(access("a command of the scripts", line, right, AccessWhen::Poll))
+}
+
+fn command_right(stats: ConntrackStats, login: &str) -> String {
+    match stats {
+        ConntrackStats::Procfs => FILES.to_owned(),
+        ConntrackStats::Command => "CAP_NET_ADMIN".to_owned(),
+        ConntrackStats::Sudo => format!("sudoers: {login} {SUDO_RULE}"),
+    }
+}
+
+fn script(script: &Script, right: impl Into<String>, when: AccessWhen) -> Access {
+    access(format!("script {}", script.name()), script.text(), right, when)
+}
+
+fn access(
+    name: impl Into<String>,
+    action: impl Into<String>,
+    right: impl Into<String>,
+    when: AccessWhen,
+) -> Access {
+    Access { name: name.into(), action: action.into(), right: right.into(), when }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::SCRIPTS;
+
+    /// How often a constructor of scripts stands in this crate's sources.
+    fn constructed(folder: &std::path::Path) -> usize {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let count = |path: std::path::PathBuf| match path.is_dir() {
+            true => constructed(&path),
+            false => std::fs::read_to_string(path).unwrap().matches(concat!("Script::", "new(")).count(),
+        };
+        entries.map(count).sum()
+    }
+
+    /// A script that is not in the list for change control fails here.
+    #[test]
+    fn every_script_of_this_crate_is_listed() {
+        let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        assert_eq!(constructed(&sources), SCRIPTS.len(), "each script stands in a list of scripts");
+        let listed = of_platform();
+        let known: Vec<&str> = listed.iter().flat_map(|access| access.action.lines()).collect();
+        for script in SCRIPTS {
+            let unknown: Vec<&str> = script.text().lines().filter(|line| !known.contains(line)).collect();
+            assert!(unknown.is_empty(), "{}: {unknown:?}", script.name());
+        }
+    }
+}
