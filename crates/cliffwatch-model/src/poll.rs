@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::words;
 use crate::{
-    DeviceName, Epoch, ErrorKind, Fault, GroupName, Platform, PollerName, Sample, SourceError, Timestamp,
+    DeviceName, Epoch, ErrorKind, Fault, GroupName, Platform, PollerName, Sample, SourceError, TableId,
+    Timestamp,
 };
 
 words! {
@@ -188,6 +189,9 @@ pub struct NewConnection {
 pub struct EvidenceItem {
     /// What it shows: `top_sources`.
     pub what: String,
+    /// The table that it is about; absent where it is about the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_id: Option<TableId>,
     /// The finding.
     pub value: serde_json::Value,
 }

@@ -2,15 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cliffwatch_model::{
-    Ask, AskKind, ErrorKind, EvidenceItem, NewConnection, Poll, PollHeader, Reading, SourceError, Timestamp,
-    Trigger,
-};
-use cliffwatch_source::{PollContext, SessionSource, Target};
+use cliffwatch_model::{Ask, ErrorKind, Poll, PollHeader, Reading, SourceError, Timestamp, Trigger};
+use cliffwatch_source::{PollContext, Target};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::answer::{Answer, question};
 use super::schedule::{Schedule, Tick};
 use super::session::Session;
 use super::{Control, Shared};
@@ -28,13 +26,6 @@ pub(super) struct DeviceTask {
     session: Session,
     schedule: Schedule,
     answer: Option<Answer>,
-}
-
-/// The answer to a question, until a poll carries it.
-struct Answer {
-    evidence: Vec<EvidenceItem>,
-    new: Option<NewConnection>,
-    since: Instant,
 }
 
 impl DeviceTask {
@@ -66,7 +57,7 @@ impl DeviceTask {
                         break;
                     }
                 },
-                Some(Ok(answer)) = asking.join_next() => self.answer = answer,
+                Some(Ok(Some(answer))) = asking.join_next() => self.keep(answer),
                 () = tokio::time::sleep_until(self.schedule.next()) => self.tick().await,
                 Some(ask) = asks.recv(), if asking.is_empty() => self.start_asking(&ask, &mut asking),
                 Some(reading) = pushed(self.session.pushed(), urgent_after) => {
@@ -95,6 +86,14 @@ impl DeviceTask {
         let header = self.header(Trigger::Tick, started_at, self.shared.clock.now(), late);
         self.send(header, result).await;
         self.send_late_answer().await;
+    }
+
+    /// Two questions may be answered between two polls.
+    fn keep(&mut self, answer: Answer) {
+        match &mut self.answer {
+            Some(kept) => kept.join(answer),
+            None => self.answer = Some(answer),
+        }
     }
 
     /// An answer that no good poll carried for an interval gets a poll of its own.
@@ -213,15 +212,6 @@ impl DeviceTask {
     }
 }
 
-impl Answer {
-    fn into_reading(self, reading: &mut Reading) {
-        reading.evidence.extend(self.evidence);
-        if self.new.is_some() {
-            reading.reachability.new = self.new;
-        }
-    }
-}
-
 /// Whether a changed definition reaches the device in another way. Labels, limits and times do not.
 fn needs_new_session(old: &Target, new: &Target) -> bool {
     old.device.platform != new.device.platform
@@ -238,36 +228,4 @@ async fn pushed(receiver: Option<&mut mpsc::Receiver<Reading>>, after: Instant) 
     let receiver = receiver?;
     tokio::time::sleep_until(after).await;
     receiver.recv().await
-}
-
-async fn question(
-    source: Arc<dyn SessionSource>,
-    shared: Arc<Shared>,
-    deadline: Duration,
-    ask: Ask,
-) -> Option<Answer> {
-    let cx = PollContext { clock: &*shared.clock, deadline };
-    let since = Instant::now();
-    let work = async {
-        Ok::<_, SourceError>(match (&ask.kind, &ask.table) {
-            (AskKind::TryNewConnection, _) => {
-                let new = source.try_new_connection(&cx).await?;
-                new.is_some().then_some(Answer { evidence: Vec::new(), new, since })
-            }
-            (AskKind::Evidence, Some(table)) => {
-                let evidence = source.evidence(&cx, table).await?;
-                (!evidence.is_empty()).then_some(Answer { evidence, new: None, since })
-            }
-            (AskKind::Evidence, None) => None,
-        })
-    };
-    let answered = tokio::time::timeout(deadline, work).await.unwrap_or_else(|_elapsed| {
-        Err(SourceError::new(ErrorKind::Timeout, format!("no answer within {deadline:?}")))
-    });
-    answered
-        .inspect_err(
-            |error| tracing::info!(device = %ask.device, %error, "A question could not be answered."),
-        )
-        .ok()
-        .flatten()
 }

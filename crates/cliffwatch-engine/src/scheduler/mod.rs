@@ -3,6 +3,7 @@
 //! A full channel makes a task wait; a tick that passes meanwhile is counted. A slow, dead or panicking
 //! device costs itself only.
 
+mod answer;
 mod device;
 mod schedule;
 mod session;

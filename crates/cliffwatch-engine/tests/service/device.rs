@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cliffwatch_model::{
-    Capacity, CapacityReason, Counter, CounterClass, CounterName, Epoch, ErrorKind, GroupName, Platform,
-    Reading, Role, Sample, Scope, SourceError, TableKey, TableKind, TableState, Timestamp, Unit,
+    Capacity, CapacityReason, Counter, CounterClass, CounterName, Epoch, ErrorKind, EvidenceItem, GroupName,
+    Platform, Reading, Role, Sample, Scope, SourceError, TableKey, TableKind, TableState, Timestamp, Unit,
 };
 use cliffwatch_source::testkit::plain_target;
 use cliffwatch_source::{
@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) behaviour: Behaviour,
     pub(crate) used: u64,
     pub(crate) dropped: u64,
+    /// Whether it may be asked who fills its table.
+    pub(crate) lists: bool,
     pub(crate) opened: u32,
     pub(crate) closed: u32,
     pub(crate) polled: u32,
@@ -106,6 +108,18 @@ impl SessionSource for Scripted {
             Behaviour::Panic => panic!("a defect of the source"),
             Behaviour::Refuse => Err(SourceError::new(ErrorKind::ConnectionRefused, "refused")),
         }
+    }
+
+    async fn evidence(
+        &self,
+        _cx: &PollContext<'_>,
+        table: &TableKey,
+    ) -> Result<Vec<EvidenceItem>, SourceError> {
+        if !self.fleet.state(&self.address).lists {
+            return Err(SourceError::new(ErrorKind::Auth, "not allowed").with_hint("allow it"));
+        }
+        let value = serde_json::json!([{"address": "192.0.2.7", "entries": 900}]);
+        Ok(vec![EvidenceItem { what: "top_sources".to_owned(), table_id: Some(table.id()), value }])
     }
 
     async fn close(&self) {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cliffwatch_engine::{Stats, StoreOpener};
-use cliffwatch_model::{AlertState, ErrorKind, Outcome};
+use cliffwatch_model::{AlertState, ErrorKind, FaultKind, Outcome};
 use cliffwatch_store::StoreError;
 
 use crate::device::{Behaviour, Fleet};
@@ -93,4 +93,32 @@ async fn an_alert_is_released_once_and_stored() {
     let history = store.alert(&event.alert_id).await.unwrap().unwrap();
     assert_eq!(history.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
     store.close().await;
+}
+
+#[tokio::test]
+async fn what_a_rule_asked_is_in_a_poll_and_so_is_why_it_could_not_be_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::default();
+    fleet.set("open", |state| state.lists = true);
+    let targets = ["open", "closed"].map(|name| fleet.target(name, name));
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets.to_vec()).await;
+    for name in ["open", "closed"] {
+        eventually("a first reading", async || (fleet.state(name).polled >= 2).then_some(())).await;
+        fleet.set(name, |state| state.dropped = 7);
+    }
+    let store = eventually("the store", async || service.handle().store()).await;
+    let answered = eventually("the evidence, though the next question has no answer", async || {
+        polls(&*store, "open").await.into_iter().find(|poll| !poll.evidence.is_empty())
+    })
+    .await;
+    assert_eq!(answered.evidence[0].what, "top_sources");
+    assert_eq!(answered.evidence[0].table_id, Some(answered.tables[0].table.id()));
+    let refused = eventually("why there is none", async || {
+        polls(&*store, "closed").await.into_iter().find(|poll| !poll.faults.is_empty())
+    })
+    .await;
+    let fault = &refused.faults[0];
+    assert_eq!((fault.what.as_str(), fault.kind), ("evidence", FaultKind::Denied));
+    assert_eq!((fault.message.as_str(), fault.hint.as_deref()), ("not allowed", Some("allow it")));
+    service.stop().await;
 }

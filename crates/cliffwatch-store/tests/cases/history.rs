@@ -139,7 +139,11 @@ pub(crate) async fn a_nul_from_a_device_costs_only_itself(home: &Home<'_>) {
     o.outcome = Outcome::Partial;
     o.faults = vec![Fault::new("a\0b", FaultKind::Parse, "\\u0000 \0")];
     o.device_settings = std::sync::Arc::new([("k\0".to_owned(), Setting::Text("v\0".to_owned()))].into());
-    o.evidence = vec![EvidenceItem { what: "\0".to_owned(), value: serde_json::json!({"\0": ["\0"]}) }];
+    o.evidence = vec![EvidenceItem {
+        what: "\0".to_owned(),
+        table_id: None,
+        value: serde_json::json!({"\0": ["\0"]}),
+    }];
     store.commit(&batch([o])).await.unwrap();
     let read = all(&*store, &HistoryQuery::default(), 10).await.remove(0);
     assert_eq!(&*read.tables[1].table.scope.name, "n\u{FFFD}s");

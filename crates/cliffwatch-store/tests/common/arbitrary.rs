@@ -163,12 +163,16 @@ fn outcome() -> impl Strategy<Value = (Outcome, Option<SourceError>)> {
     prop_oneof![Just((Outcome::Ok, None)), Just((Outcome::Partial, None)), failed]
 }
 
+fn item((what, table, value): (String, Option<Arc<TableKey>>, Value)) -> EvidenceItem {
+    EvidenceItem { what, table_id: table.map(|table| table.id()), value }
+}
+
 fn observation() -> impl Strategy<Value = Observation> {
     select(&["a", "b"][..]).prop_flat_map(|device| {
         let tables = (vec(table(device), 0..3), vec(key(device), 0..2), vec(word(), 0..3));
         let setting = prop_oneof![any::<i64>().prop_map(Setting::Number), text().prop_map(Setting::Text)];
         let said = (load(), btree_map(text(), setting, 0..3), reachability());
-        let evidence = vec((text(), json()).prop_map(|(what, value)| EvidenceItem { what, value }), 0..2);
+        let evidence = vec((text(), option::of(key(device)), json()).prop_map(item), 0..2);
         let more = (outcome(), option::of(word()), evidence, vec(fault(), 0..2));
         let timing =
             (0..10_u64.pow(18), 0..10_u64.pow(18), any::<bool>(), select(Trigger::ALL), 0..600_000_000_i64);

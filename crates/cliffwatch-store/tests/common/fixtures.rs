@@ -188,6 +188,7 @@ pub fn rich() -> Observation {
     o.reachability.new = Some(NewConnection { connect_ms: None, error: Some(ErrorKind::ConnectionRefused) });
     o.evidence = vec![EvidenceItem {
         what: "top_sources".to_owned(),
+        table_id: Some(table("nat-gw-1", "host").id()),
         value: json!([{"address": "10.0.0.1", "entries": 1e2, "share": 0.1}, null, u64::MAX, i64::MIN, "\u{1F525}"]),
     }];
     o.faults = vec![

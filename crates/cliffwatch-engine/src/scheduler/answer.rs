@@ -1,0 +1,81 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliffwatch_model::{
+    Ask, AskKind, ErrorKind, EvidenceItem, Fault, FaultKind, NewConnection, Reading, SourceError,
+};
+use cliffwatch_source::{PollContext, SessionSource};
+use tokio::time::Instant;
+
+use super::Shared;
+
+/// What came of a question, until a poll carries it.
+pub(super) struct Answer {
+    evidence: Vec<EvidenceItem>,
+    new: Option<NewConnection>,
+    /// Why there is no answer: an operator who finds none wants to know.
+    faults: Vec<Fault>,
+    /// When the question was asked.
+    pub(super) since: Instant,
+}
+
+impl Answer {
+    /// Takes up the answer to the next question.
+    pub(super) fn join(&mut self, next: Self) {
+        self.evidence.extend(next.evidence);
+        self.faults.extend(next.faults);
+        self.new = next.new.or(self.new.take());
+    }
+
+    pub(super) fn into_reading(self, reading: &mut Reading) {
+        reading.evidence.extend(self.evidence);
+        reading.faults.extend(self.faults);
+        if self.new.is_some() {
+            reading.reachability.new = self.new;
+        }
+    }
+}
+
+/// Asks a source; nothing where the platform has no answer to such a question.
+pub(super) async fn question(
+    source: Arc<dyn SessionSource>,
+    shared: Arc<Shared>,
+    deadline: Duration,
+    ask: Ask,
+) -> Option<Answer> {
+    let cx = PollContext { clock: &*shared.clock, deadline };
+    let mut answer = Answer { evidence: Vec::new(), new: None, faults: Vec::new(), since: Instant::now() };
+    let work = async {
+        match (&ask.kind, &ask.table) {
+            (AskKind::TryNewConnection, _) => answer.new = source.try_new_connection(&cx).await?,
+            (AskKind::Evidence, Some(table)) => answer.evidence = source.evidence(&cx, table).await?,
+            (AskKind::Evidence, None) => {}
+        }
+        Ok::<(), SourceError>(())
+    };
+    let answered = tokio::time::timeout(deadline, work).await.unwrap_or_else(|_elapsed| {
+        Err(SourceError::new(ErrorKind::Timeout, format!("no answer within {deadline:?}")))
+    });
+    if let Err(error) = answered {
+        tracing::info!(device = %ask.device, %error, "A question could not be answered.");
+        answer.faults.push(unanswered(&ask.kind, error));
+    }
+    let is_empty = answer.evidence.is_empty() && answer.new.is_none() && answer.faults.is_empty();
+    (!is_empty).then_some(answer)
+}
+
+/// What the operator finds in the place of an answer.
+fn unanswered(asked: &AskKind, error: SourceError) -> Fault {
+    let what = match asked {
+        AskKind::Evidence => "evidence",
+        AskKind::TryNewConnection => "new connection",
+    };
+    let kind = match error.kind {
+        ErrorKind::Auth | ErrorKind::Breaker | ErrorKind::HostKey | ErrorKind::Tls => FaultKind::Denied,
+        ErrorKind::Busy | ErrorKind::Throttled => FaultKind::Limit,
+        ErrorKind::ConnectionRefused | ErrorKind::Timeout | ErrorKind::Unreachable => FaultKind::Timeout,
+        ErrorKind::NoData | ErrorKind::Retired => FaultKind::Unsupported,
+        ErrorKind::Parse => FaultKind::Parse,
+    };
+    Fault { what: what.to_owned(), kind, message: error.message, hint: error.hint }
+}
