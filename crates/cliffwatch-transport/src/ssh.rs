@@ -51,7 +51,7 @@ mod target;
 mod wire;
 
 pub use error::SshError;
-pub use host_key::{HostKeyPin, HostKeyPinError, HostKeyPolicy};
+pub use host_key::{HostKeyPin, HostKeyPinError, HostKeyPolicy, ShownKey};
 pub use hub::{BreakerOf, OpenBreaker, SshHub};
 pub use script::{ENVELOPES, Script};
 pub use session::{Mode, SshSession, SshStatus};

@@ -4,7 +4,7 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelOpenFailure, Disconnect, Names};
 
-use super::host_key::{self, KeyFamily, Trust};
+use super::host_key::{KeyFamily, ShownKey, Trust};
 
 /// A device's words in an error are cut here.
 const MAX_REASON_CHARS: usize = 200;
@@ -12,8 +12,7 @@ const MAX_REASON_CHARS: usize = 200;
 /// What one connection has shown of itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// `SHA256:…` of the host key.
-    pub(super) host_key: Option<String>,
+    pub(super) host_key: Option<ShownKey>,
     pub(super) family: Option<KeyFamily>,
     /// Set where that key is not trusted: what was expected, and what to do.
     pub(super) distrust: Option<(String, String)>,
@@ -83,7 +82,7 @@ impl Handler for Client {
         let distrust = self.trust.distrust(key);
         let trusted = distrust.is_none();
         self.shared.with(|seen| {
-            seen.host_key = Some(host_key::fingerprint(key));
+            seen.host_key = Some(ShownKey::of(key));
             seen.family = KeyFamily::of(&key.algorithm());
             seen.distrust = distrust;
         });

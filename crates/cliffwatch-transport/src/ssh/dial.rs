@@ -93,7 +93,8 @@ where
 fn failure(error: Error, peer: &str, seen: &Seen, legacy: bool) -> SshError {
     let peer = peer.to_owned();
     if let (Some(key), Some((expected, hint))) = (&seen.host_key, &seen.distrust) {
-        return SshError::HostKey { peer, seen: key.clone(), expected: expected.clone(), hint: hint.clone() };
+        let seen = vec![key.clone()];
+        return SshError::HostKey { peer, seen, expected: expected.clone(), hint: hint.clone() };
     }
     let doing = "exchanging keys";
     match error {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use cliffwatch_model::{ErrorKind, SourceError};
 
+use super::host_key::ShownKey;
+
 /// Why a request over SSH gave no reply. The text is a lower-case fragment that names the far end and
 /// never holds a secret.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -65,12 +67,12 @@ pub enum SshError {
         legacy: bool,
     },
     /// The host key is not one that is trusted. Nothing was sent that could authenticate us.
-    #[error("host key of {peer} is {seen}, {expected}")]
+    #[error("host key of {peer} is {}, {expected}", shown(seen))]
     HostKey {
         /// The far end.
         peer: String,
-        /// `SHA256:…` of every key that it showed.
-        seen: String,
+        /// Every key that it showed.
+        seen: Vec<ShownKey>,
         /// What was expected instead, as a fragment.
         expected: String,
         /// What to do about it.
@@ -237,8 +239,9 @@ impl SshError {
     /// Two keys of one host, neither of them trusted; anything else that came later explains nothing.
     pub(super) fn and_also(self, later: Self) -> Self {
         match (self, later) {
-            (Self::HostKey { peer, seen, expected, hint }, Self::HostKey { seen: also, .. }) => {
-                Self::HostKey { peer, seen: format!("{seen} and {also}"), expected, hint }
+            (Self::HostKey { peer, mut seen, expected, hint }, Self::HostKey { seen: also, .. }) => {
+                seen.extend(also);
+                Self::HostKey { peer, seen, expected, hint }
             }
             (first, _) => first,
         }
@@ -258,6 +261,11 @@ impl From<SshError> for SourceError {
             None => plain,
         }
     }
+}
+
+/// `SHA256:…`, of each key.
+fn shown(keys: &[ShownKey]) -> String {
+    keys.iter().map(|key| key.fingerprint.as_str()).collect::<Vec<_>>().join(" and ")
 }
 
 /// A pause in words: `45 s`, `14 min 20 s`.

@@ -49,6 +49,24 @@ impl fmt::Display for HostKeyPin {
     }
 }
 
+/// A host key that a server showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownKey {
+    /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa`.
+    pub algorithm: String,
+    /// `SHA256:…` as OpenSSH prints it: what is pinned.
+    pub fingerprint: String,
+    /// The key itself in OpenSSH's form, algorithm first: what follows the host in a known_hosts file.
+    pub public: String,
+}
+
+impl ShownKey {
+    pub(super) fn of(key: &PublicKey) -> Self {
+        let algorithm = key.algorithm().to_string();
+        Self { algorithm, fingerprint: fingerprint(key), public: key.to_openssh().unwrap_or_default() }
+    }
+}
+
 /// The kinds of host key that a server may hold side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyFamily {
@@ -121,7 +139,7 @@ impl Trust {
                     "if this is the device's key, add it to {} or pin it: host_key: \"{seen}\"",
                     path.display()
                 );
-                Some(("for which known_hosts has no entry".into(), advice))
+                Some((format!("for which {} has no entry", path.display()), advice))
             }
             HostKeyPolicy::KnownHosts(_) => {
                 let known: Vec<_> = self.known.trusted.iter().map(fingerprint_of).collect();

@@ -32,7 +32,11 @@ impl KnownHostsFiles {
     }
 
     async fn entries(&self, path: &Path) -> Result<Arc<[Entry]>, String> {
-        let file = tokio::fs::File::open(path).await.map_err(|e| e.to_string())?;
+        let file = match tokio::fs::File::open(path).await {
+            // A file that was not begun yet knows no host, and the key that is refused is shown.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Arc::default()),
+            opened => opened.map_err(|e| e.to_string())?,
+        };
         let metadata = file.metadata().await.map_err(|e| e.to_string())?;
         let version = (metadata.modified().ok(), metadata.len());
         if let Some((known, entries)) = self.files().get(path)
@@ -71,8 +75,7 @@ pub(super) struct Known {
 impl Known {
     /// Host certificates are not used, so that lines of certificate authorities trust nothing.
     fn find(entries: &[Entry], address: &Address) -> Self {
-        let host = address.host().to_ascii_lowercase();
-        let name = if address.port() == 22 { host } else { format!("[{host}]:{}", address.port()) };
+        let name = address.in_known_hosts();
         let mut found = Self::default();
         for entry in entries {
             if !matches(entry.host_patterns(), &name) {

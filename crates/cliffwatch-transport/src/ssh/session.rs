@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::connect::{Endpoint, Route};
 use super::connection::{Connection, SessionChannel};
 use super::error::SshError;
+use super::host_key::ShownKey;
 use super::hub::{OpenBreaker, SshHub};
 use super::jump::JumpHost;
 use super::script::Script;
@@ -65,8 +66,8 @@ pub struct SshStatus {
     pub logins_total: u64,
     /// What keeps the next login from being sent.
     pub breaker: Option<OpenBreaker>,
-    /// `SHA256:…` of the key that the device showed on the held connection.
-    pub host_key: Option<String>,
+    /// The key that the device showed on the held connection.
+    pub host_key: Option<ShownKey>,
     /// The device's software: `SSH-2.0-OpenSSH_9.2p1`.
     pub server_version: Option<String>,
     /// Negotiated key exchange.

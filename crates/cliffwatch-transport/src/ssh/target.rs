@@ -145,6 +145,12 @@ impl Address {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// The host as a known_hosts file names it: in lower case, with its port where that is not 22.
+    pub fn in_known_hosts(&self) -> String {
+        let host = self.host.to_ascii_lowercase();
+        if self.port == DEFAULT_PORT { host } else { format!("[{host}]:{}", self.port) }
+    }
 }
 
 impl FromStr for Address {

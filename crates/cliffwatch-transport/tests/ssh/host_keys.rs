@@ -2,7 +2,7 @@ use std::fs;
 use std::process::Command;
 
 use cliffwatch_model::ErrorKind;
-use cliffwatch_transport::ssh::{BreakerOf, HostKeyPolicy, SshHub};
+use cliffwatch_transport::ssh::{BreakerOf, HostKeyPolicy, SshError, SshHub};
 
 use crate::sshd::{HELLO, Sshd, keygen, soon, sshd};
 
@@ -53,7 +53,7 @@ async fn a_pin_of_any_kind_of_key_and_any_of_a_list_matches() {
             HostKeyPolicy::Pinned(vec![other.parse().unwrap(), sshd.pin(kind).parse().unwrap()]);
         let session = hub.session(target);
         session.ask(&HELLO, soon()).await.unwrap();
-        assert_eq!(session.status().host_key, Some(sshd.pin(kind)), "{kind}");
+        assert_eq!(session.status().host_key.unwrap().fingerprint, sshd.pin(kind), "{kind}");
     }
     assert_eq!((sshd.logins(), sshd.rejections()), (3, 0));
 }
@@ -68,6 +68,10 @@ async fn when_no_pin_matches_every_key_that_was_shown_is_named() {
     let text = error.to_string();
     assert_eq!(error.kind(), ErrorKind::HostKey);
     assert!(text.contains(&sshd.pin("ed25519")) && text.contains(&sshd.pin("rsa")), "{text}");
+    let SshError::HostKey { seen, .. } = error else { panic!("{text}") };
+    assert_eq!([&*seen[0].algorithm, &*seen[1].algorithm], ["ssh-ed25519", "ssh-rsa"]);
+    let file = fs::read_to_string(sshd.dir().join("host_rsa.pub")).unwrap();
+    assert!(file.starts_with(&seen[1].public), "{file}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
