@@ -164,24 +164,28 @@ pub enum Setting {
     Text(String),
 }
 
-/// How the held session and a new one answered.
+/// How the held session and a new connection answered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reachability {
-    /// Round trip on the held session, in milliseconds.
+    /// Round trip on the held session, in milliseconds. Beside an attempt at a new connection: at that moment.
     #[serde(default)]
     pub held_ms: Option<f64>,
-    /// What a NEW connection beside it did.
+    /// What a NEW connection beside it did, where one was tried.
     #[serde(default)]
     pub new: Option<NewConnection>,
 }
 
 /// What a new connection did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NewConnection {
-    /// How long it took to be made, in milliseconds.
+    /// How long TCP took to make it, in milliseconds; absent where it did not.
     pub connect_ms: Option<f64>,
-    /// Why it could not be made.
+    /// Why it is of no use. Beside a `connect_ms`: the connection was made, and the service on it did not
+    /// answer as it should.
     pub error: Option<ErrorKind>,
+    /// From its first packet until it was found good, refused or given up, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<f64>,
 }
 
 /// One finding that was asked for: top sources, idle ages, …

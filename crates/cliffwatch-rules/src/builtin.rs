@@ -5,7 +5,8 @@ use std::time::Duration;
 use cliffwatch_model::Severity;
 
 use crate::{
-    Colliding, Condition, Line, NoParameters, Refusing, RuleKind, RuleSpec, Selector, Stale, Utilization,
+    Colliding, Condition, Line, NewConnections, NoParameters, Refusing, RuleKind, RuleSpec, Selector, Stale,
+    Utilization,
 };
 
 /// How long a condition must be measured as over, unless a rule says otherwise: traffic that refuses
@@ -18,6 +19,7 @@ impl RuleSpec {
         let condition = condition(kind);
         let (severity, for_s, hold) = match kind {
             RuleKind::UtilizationCritical => (Some(Severity::Critical), 60, HOLD),
+            RuleKind::NewConnectionsRefused => (Some(Severity::Critical), 0, HOLD),
             RuleKind::UtilizationHigh => (Some(Severity::Warning), 300, HOLD),
             // One late tick is a busy second; a minute of them is a poller that cannot keep up.
             RuleKind::PollLag => (Some(Severity::Warning), 60, HOLD),
@@ -59,6 +61,7 @@ fn condition(kind: RuleKind) -> Condition {
         RuleKind::MemoryPressure => Condition::MemoryPressure(NoParameters {}),
         RuleKind::Stale => Condition::Stale(Stale::default()),
         RuleKind::CredentialRejected => Condition::CredentialRejected(NoParameters {}),
+        RuleKind::NewConnectionsRefused => Condition::NewConnections(NewConnections::default()),
         RuleKind::ClockSkew => Condition::ClockSkew(Line { raise: 60.0, clear: 30.0 }),
         // A restart of a database takes seconds; longer means that history is held in memory only.
         RuleKind::StoreDown => Condition::StoreDown(Line { raise: 30.0, clear: 1.0 }),

@@ -7,6 +7,7 @@ use cliffwatch_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::DeviceFacts;
+use crate::conditions::Refusals;
 use crate::table::{CHANGE_SHOWN, Table};
 use crate::tracks::Tracks;
 
@@ -68,9 +69,15 @@ pub(crate) struct DeviceMemory {
     /// How one of them last changed.
     #[serde(default)]
     pub(crate) change: Option<DeviceChange>,
-    /// When the device was last asked anything.
+    /// When the device was last asked for evidence.
     #[serde(default, with = "crate::state::micros")]
     pub(crate) asked_at: Option<Timestamp>,
+    /// When it was last asked for a new connection.
+    #[serde(default, with = "crate::state::micros")]
+    pub(crate) tried_at: Option<Timestamp>,
+    /// New connections that did not get in.
+    #[serde(default)]
+    pub(crate) refusals: Refusals,
 }
 
 /// Which poll of which poller.
@@ -110,6 +117,7 @@ impl DeviceMemory {
             Outcome::Failed(_) => {}
         }
         if o.outcome.is_success() {
+            self.refusals.take(o);
             self.note_buckets(o);
         }
     }

@@ -38,7 +38,9 @@ mod verdict;
 mod window;
 
 pub use conditions::ourselves::figures;
-pub use conditions::{Colliding, Condition, Line, NoParameters, Refusing, Stale, Utilization};
+pub use conditions::{
+    Colliding, Condition, Line, NewConnections, NoParameters, Refusing, Stale, Utilization,
+};
 pub use engine::{DeviceFacts, Engine, OpenAlert, Verdicts};
 pub use rule::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Subject};
 pub use ruleset::{RULES_MAX, RuleEntry, RuleError, RuleSet};

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    AlertState, Ask, AskKind, Observation, PollHeader, Severity, TableId, TableObservation, Timestamp,
-    Trigger,
+    AlertState, Ask, AskKind, Observation, PollHeader, Severity, TableId, TableKey, TableObservation,
+    Timestamp, Trigger,
 };
 
-use crate::device::{Device, DeviceView};
+use crate::device::{Device, DeviceMemory, DeviceView};
 use crate::event::{About, event};
 use crate::lifecycle::{Change, Moment, Progress};
+use crate::phase::Phase;
 use crate::summary::spoken;
 use crate::table::{Signals, Table, TableView};
 use crate::tracks::{Track, Tracks};
@@ -63,10 +64,13 @@ pub(crate) fn observe(
             pass.doubt_table(*id, table, memory.failing_for(o.header.finished_at), out);
         }
     }
+    let mut trouble = false;
     for reading in &o.tables {
         let table = tables.entry(reading.id).or_insert_with(|| Table::new(&reading.table.path()));
         pass.table(table, reading, memory.ticks, &mut memory.asked_at, out);
+        trouble |= table.tracks.bound.iter().any(is_trouble);
     }
+    pass.try_new_connection(tracks, memory, trouble, out);
     if o.header.trigger == Trigger::Tick && o.outcome.is_success() {
         pass.doubt_unseen(tables, memory.ticks, out);
     }
@@ -133,7 +137,7 @@ impl Pass<'_> {
             if self.should_ask(rule, &change, *asked_at) {
                 *asked_at = Some(self.header.finished_at);
                 progress.asked();
-                out.asks.extend(self.asks(reading));
+                out.asks.push(self.ask(AskKind::Evidence, Some(&reading.table)));
             }
         }
     }
@@ -162,12 +166,31 @@ impl Pass<'_> {
         wanted && rested && change.told && change.state == AlertState::Firing && !change.alert.asked
     }
 
-    fn asks(&self, reading: &TableObservation) -> [Ask; 2] {
-        [AskKind::Evidence, AskKind::TryNewConnection].map(|kind| Ask {
-            device: self.facts.name.clone(),
-            table: Some(Arc::clone(&reading.table)),
-            kind,
-        })
+    fn ask(&self, kind: AskKind, table: Option<&Arc<TableKey>>) -> Ask {
+        Ask { device: self.facts.name.clone(), table: table.cloned(), kind }
+    }
+
+    /// Asks whether a new connection gets in, again and again while a table is in trouble or the answer was
+    /// no: only an answer ends that alert.
+    fn try_new_connection(
+        &self,
+        tracks: &Tracks,
+        memory: &mut DeviceMemory,
+        trouble: bool,
+        out: &mut Verdicts,
+    ) {
+        let now = self.header.finished_at;
+        let wanted = tracks.bound.iter().any(|Track { rule, progress }| match rule.condition {
+            Condition::NewConnections(condition) => {
+                (trouble || progress.alert.is_some() || memory.refusals.count > 0)
+                    && condition.is_due(&memory.refusals, memory.tried_at, now)
+            }
+            _ => false,
+        });
+        if wanted && self.live {
+            memory.tried_at = Some(now);
+            out.asks.push(self.ask(AskKind::TryNewConnection, None));
+        }
     }
 
     /// Binds the rules in force after a change of configuration.
@@ -253,6 +276,18 @@ impl Pass<'_> {
             gone.push(id);
         }
         gone
+    }
+}
+
+/// Whether an open alert is one under which new connections may be lost: nearly full, or refusing.
+fn is_trouble(Track { rule, progress }: &Track) -> bool {
+    let Some(alert) = progress.alert.filter(|alert| !matches!(alert.phase, Phase::Pending { .. })) else {
+        return false;
+    };
+    match rule.condition {
+        Condition::Utilization(_) => alert.severity == Severity::Critical,
+        Condition::Refusing(_) => alert.severity >= Severity::Warning,
+        _ => false,
     }
 }
 

@@ -37,6 +37,8 @@ pub enum RuleKind {
     Stale,
     /// The device rejects our credential.
     CredentialRejected,
+    /// The held session answers, and a new connection does not get in.
+    NewConnectionsRefused,
     /// The device's clock is off.
     ClockSkew,
     /// We cannot store.
@@ -51,7 +53,7 @@ pub enum RuleKind {
 
 impl RuleKind {
     /// Every kind, in the order in which a reading meets their rules.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::UtilizationCritical,
         Self::UtilizationHigh,
         Self::Shedding,
@@ -62,6 +64,7 @@ impl RuleKind {
         Self::MemoryPressure,
         Self::Stale,
         Self::CredentialRejected,
+        Self::NewConnectionsRefused,
         Self::ClockSkew,
         Self::StoreDown,
         Self::PollLag,
@@ -82,6 +85,7 @@ impl RuleKind {
             Self::MemoryPressure => "memory-pressure",
             Self::Stale => "stale",
             Self::CredentialRejected => "credential-rejected",
+            Self::NewConnectionsRefused => "new-connections-refused",
             Self::ClockSkew => "clock-skew",
             Self::StoreDown => "store-down",
             Self::PollLag => "poll-lag",
@@ -105,9 +109,11 @@ impl RuleKind {
             | Self::Colliding
             | Self::QuotaReached => Subject::Tables,
             Self::LimitChanged => Subject::Both,
-            Self::MemoryPressure | Self::Stale | Self::CredentialRejected | Self::ClockSkew => {
-                Subject::Devices
-            }
+            Self::MemoryPressure
+            | Self::Stale
+            | Self::CredentialRejected
+            | Self::NewConnectionsRefused
+            | Self::ClockSkew => Subject::Devices,
             Self::StoreDown | Self::PollLag | Self::NotifierFailing | Self::ClockStep => Subject::Ourselves,
         }
     }

@@ -2,7 +2,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cliffwatch_model::{ErrorKind, Reading, SourceError};
+use cliffwatch_model::{ErrorKind, NewConnection, Reachability, Reading, SourceError};
 use cliffwatch_source::{PollContext, SessionSource};
 use cliffwatch_transport::ssh::{Mode, Reply, Script, SshError, SshHub, SshSession, SshTarget};
 use tokio::sync::Mutex;
@@ -16,6 +16,9 @@ use crate::parse::Decoder;
 
 /// How often a secret that the device rejects is looked up again: it may be a program that asks a vault.
 const SECRET_PAUSE: Duration = Duration::from_secs(30);
+/// How long a new connection is waited for: Linux sends a SYN three times in it (at 0, 1 and 3 s), so that
+/// a lost packet is no finding.
+const NEW_CONNECTION_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One Linux host.
 #[derive(Debug)]
@@ -64,6 +67,18 @@ impl SessionSource for LinuxSource {
         }?;
         state.pace.done(part, asked);
         Ok(reading)
+    }
+
+    async fn try_new_connection(&self, cx: &PollContext<'_>) -> Result<Option<Reachability>, SourceError> {
+        let Way::Ssh(held) = &self.way else { return Ok(None) };
+        let tried = held.session().try_new(NEW_CONNECTION_PATIENCE.min(cx.deadline / 2)).await?;
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let new = NewConnection {
+            connect_ms: tried.new.connected.map(ms),
+            error: tried.new.error.as_ref().map(SshError::kind),
+            waited_ms: Some(ms(tried.new.waited)),
+        };
+        Ok(Some(Reachability { held_ms: tried.held.map(ms), new: Some(new) }))
     }
 
     fn warnings(&self) -> Vec<String> {

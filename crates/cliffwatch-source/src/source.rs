@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cliffwatch_model::{EvidenceItem, NewConnection, Reading, SourceError, TableKey, Timestamp};
+use cliffwatch_model::{EvidenceItem, Reachability, Reading, SourceError, TableKey, Timestamp};
 
 /// What time it is, by our own clock. The engine has the one implementation that reads the system's.
 pub trait Clock: Send + Sync {
@@ -63,11 +63,13 @@ pub trait SessionSource: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Tries a NEW connection beside the held one; nothing where the platform cannot.
+    /// Tries a NEW connection beside the held one, without logging in, and measures the held one at that
+    /// moment; nothing where the platform cannot. A held session that does not answer then is no
+    /// `held_ms`: both together are the finding.
     ///
     /// # Errors
     /// When the attempt itself could not be made. A connection that is refused is a result.
-    async fn try_new_connection(&self, _cx: &PollContext<'_>) -> Result<Option<NewConnection>, SourceError> {
+    async fn try_new_connection(&self, _cx: &PollContext<'_>) -> Result<Option<Reachability>, SourceError> {
         Ok(None)
     }
 

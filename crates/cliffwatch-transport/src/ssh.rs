@@ -31,6 +31,7 @@
 //! sent, and a rejected credential is not tried again (see [`SshHub::open_breakers`]).
 
 mod algorithms;
+mod beside;
 mod client;
 mod connect;
 mod connection;
@@ -50,6 +51,7 @@ mod shell;
 mod target;
 mod wire;
 
+pub use beside::{Beside, NewAttempt};
 pub use error::SshError;
 pub use host_key::{HostKeyPin, HostKeyPinError, HostKeyPolicy, ShownKey};
 pub use hub::{BreakerOf, OpenBreaker, SshHub};

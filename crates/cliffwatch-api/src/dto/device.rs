@@ -83,10 +83,12 @@ pub(crate) struct Reachability {
 /// What a new connection did.
 #[derive(Debug, Serialize, ToSchema)]
 struct NewConnection {
-    /// How long it took to be made, in milliseconds.
+    /// How long TCP took to make it, in milliseconds.
     connect_ms: Option<f64>,
-    /// Why it could not be made.
+    /// Why it is of no use.
     error: Option<ErrorKind>,
+    /// How long it was waited for, in milliseconds.
+    waited_ms: Option<f64>,
 }
 
 impl From<&SourceError> for PollError {
@@ -98,8 +100,11 @@ impl From<&SourceError> for PollError {
 impl From<&model::Reachability> for Reachability {
     fn from(reachability: &model::Reachability) -> Self {
         let new = reachability.new.as_ref();
-        let new =
-            new.map(|new| NewConnection { connect_ms: new.connect_ms, error: new.error.map(ErrorKind) });
+        let new = new.map(|new| NewConnection {
+            connect_ms: new.connect_ms,
+            error: new.error.map(ErrorKind),
+            waited_ms: new.waited_ms,
+        });
         Self { held_ms: reachability.held_ms, new }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    Ask, AskKind, ErrorKind, EvidenceItem, Fault, FaultKind, NewConnection, Reading, SourceError,
+    Ask, AskKind, ErrorKind, EvidenceItem, Fault, FaultKind, Reachability, Reading, SourceError,
 };
 use cliffwatch_source::{PollContext, SessionSource};
 use tokio::time::Instant;
@@ -12,7 +12,8 @@ use super::Shared;
 /// What came of a question, until a poll carries it.
 pub(super) struct Answer {
     evidence: Vec<EvidenceItem>,
-    new: Option<NewConnection>,
+    /// A new connection, and the held one at that moment.
+    beside: Option<Reachability>,
     /// Why there is no answer: an operator who finds none wants to know.
     faults: Vec<Fault>,
     /// When the question was asked.
@@ -24,14 +25,14 @@ impl Answer {
     pub(super) fn join(&mut self, next: Self) {
         self.evidence.extend(next.evidence);
         self.faults.extend(next.faults);
-        self.new = next.new.or(self.new.take());
+        self.beside = next.beside.or(self.beside.take());
     }
 
     pub(super) fn into_reading(self, reading: &mut Reading) {
         reading.evidence.extend(self.evidence);
         reading.faults.extend(self.faults);
-        if self.new.is_some() {
-            reading.reachability.new = self.new;
+        if let Some(beside) = self.beside {
+            reading.reachability = beside;
         }
     }
 }
@@ -44,10 +45,10 @@ pub(super) async fn question(
     ask: Ask,
 ) -> Option<Answer> {
     let cx = PollContext { clock: &*shared.clock, deadline };
-    let mut answer = Answer { evidence: Vec::new(), new: None, faults: Vec::new(), since: Instant::now() };
+    let mut answer = Answer { evidence: Vec::new(), beside: None, faults: Vec::new(), since: Instant::now() };
     let work = async {
         match (&ask.kind, &ask.table) {
-            (AskKind::TryNewConnection, _) => answer.new = source.try_new_connection(&cx).await?,
+            (AskKind::TryNewConnection, _) => answer.beside = source.try_new_connection(&cx).await?,
             (AskKind::Evidence, Some(table)) => answer.evidence = source.evidence(&cx, table).await?,
             (AskKind::Evidence, None) => {}
         }
@@ -60,7 +61,7 @@ pub(super) async fn question(
         tracing::info!(device = %ask.device, %error, "A question could not be answered.");
         answer.faults.push(unanswered(&ask.kind, error));
     }
-    let is_empty = answer.evidence.is_empty() && answer.new.is_none() && answer.faults.is_empty();
+    let is_empty = answer.evidence.is_empty() && answer.beside.is_none() && answer.faults.is_empty();
     (!is_empty).then_some(answer)
 }
 

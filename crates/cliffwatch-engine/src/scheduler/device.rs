@@ -18,6 +18,9 @@ use crate::pipeline::Input;
 const URGENT_PAUSE: Duration = Duration::from_secs(1);
 /// How long history may take to be read before the live polls begin; the design's number.
 const BACKFILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A question delays no poll, so that it may take longer than one: a new connection is given 5 s, and the
+/// held one as much again.
+const QUESTION_TIMEOUT_MIN: Duration = Duration::from_secs(12);
 
 /// Polls one device until it is retired or the service stops.
 pub(super) struct DeviceTask {
@@ -176,7 +179,7 @@ impl DeviceTask {
             let work = question(
                 Arc::clone(source),
                 Arc::clone(&self.shared),
-                self.target.device.timeout,
+                self.target.device.timeout.max(QUESTION_TIMEOUT_MIN),
                 ask.clone(),
             );
             asking.spawn(work);

@@ -8,6 +8,7 @@ mod colliding;
 mod credential;
 mod limit;
 mod memory;
+mod new_connections;
 pub(crate) mod ourselves;
 mod parameters;
 mod quota;
@@ -21,6 +22,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use colliding::Colliding;
+pub use new_connections::NewConnections;
+pub(crate) use new_connections::Refusals;
 pub use parameters::{Line, NoParameters};
 pub use refusing::Refusing;
 pub use stale::Stale;
@@ -53,6 +56,8 @@ pub enum Condition {
     Stale(Stale),
     /// `credential-rejected`: the outcome of a poll.
     CredentialRejected(NoParameters),
+    /// `new-connections-refused`: the held session answers, a new connection does not get in.
+    NewConnections(NewConnections),
     /// `clock-skew`: seconds between the device's clock and ours, either way.
     ClockSkew(Line),
     /// `store-down`: seconds for which the store has taken nothing.
@@ -81,6 +86,7 @@ impl Condition {
             Self::MemoryPressure(c) => Self::MemoryPressure(overlay(c, parameters)?),
             Self::Stale(c) => Self::Stale(overlay(c, parameters)?),
             Self::CredentialRejected(c) => Self::CredentialRejected(overlay(c, parameters)?),
+            Self::NewConnections(c) => Self::NewConnections(overlay(c, parameters)?),
             Self::ClockSkew(c) => Self::ClockSkew(overlay(c, parameters)?),
             Self::StoreDown(c) => Self::StoreDown(overlay(c, parameters)?),
             Self::PollLag(c) => Self::PollLag(overlay(c, parameters)?),
@@ -97,6 +103,7 @@ impl Condition {
             Self::Utilization(c) => c.check(),
             Self::Refusing(c) => c.check(),
             Self::Colliding(c) => c.check(),
+            Self::NewConnections(c) => c.check(),
             Self::ClockSkew(line)
             | Self::StoreDown(line)
             | Self::PollLag(line)
@@ -123,6 +130,7 @@ impl Condition {
             Self::MemoryPressure(_)
             | Self::Stale(_)
             | Self::CredentialRejected(_)
+            | Self::NewConnections(_)
             | Self::ClockSkew(_)
             | Self::StoreDown(_)
             | Self::PollLag(_)
@@ -146,6 +154,7 @@ impl Condition {
             Self::MemoryPressure(_) => memory::judge(view),
             Self::Stale(c) => c.judge(view),
             Self::CredentialRejected(_) => credential::judge(view),
+            Self::NewConnections(c) => c.judge(view),
             Self::ClockSkew(line) => clock::judge(*line, view),
             Self::StoreDown(line) => ourselves::judge(*line, ourselves::Strain::Store, view),
             Self::PollLag(line) => ourselves::judge(*line, ourselves::Strain::Lag, view),
@@ -195,6 +204,7 @@ impl Condition {
             Self::MemoryPressure(_) => memory::explain(view),
             Self::Stale(c) => c.explain(view),
             Self::CredentialRejected(_) => credential::explain(view),
+            Self::NewConnections(c) => c.explain(view),
             Self::ClockSkew(line) => clock::explain(*line, view),
             Self::StoreDown(line) => ourselves::explain(*line, ourselves::Strain::Store, view),
             Self::PollLag(line) => ourselves::explain(*line, ourselves::Strain::Lag, view),

@@ -76,7 +76,8 @@ impl Refusing {
         let signals = view.signals;
         let refused = signals.refused > 0 || signals.refused_in_period > 0;
         let again = signals.refused > 0 && self.ticks_hit(view) >= self.hits;
-        let critical = again || (refused && reading::is_full(view, self.critical_fill)) || signals.refused_pushed > 0;
+        let critical =
+            again || (refused && reading::is_full(view, self.critical_fill)) || signals.refused_pushed > 0;
         match (critical, refused) {
             (true, _) => Some(Severity::Critical),
             (false, true) => Some(Severity::Warning),

@@ -34,7 +34,7 @@ fn what_still_fires_is_told_once_with_its_true_onset() {
     assert_eq!(lab.events[0].onset, lab.at(110));
     assert_eq!(lab.events[0].seq, 3);
     assert_eq!(lab.news(), ["320 utilization-critical firing critical"]);
-    assert_eq!(lab.asks.len(), 2);
+    assert_eq!(lab.evidence_asks(), 1);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use cliffwatch_model::series::{self, Point};
 use cliffwatch_model::{
-    AlertEvent, Ask, Bound, Capacity, CapacityOrigin, CapacityOverrides, CapacityReason, Counter,
+    AlertEvent, Ask, AskKind, Bound, Capacity, CapacityOrigin, CapacityOverrides, CapacityReason, Counter,
     CounterClass, CounterName, CounterReading, DeviceName, Epoch, ErrorKind, GroupName, Ingest, IngestMemory,
-    Load, Observation, Platform, Poll, PollHeader, PollerName, Reading, Role, Sample, Scope, Setting,
-    SourceError, TableKey, TableKind, TableState, Timestamp, Trigger, Unit,
+    Load, Observation, Platform, Poll, PollHeader, PollerName, Reachability, Reading, Role, Sample, Scope,
+    Setting, SourceError, TableKey, TableKind, TableState, Timestamp, Trigger, Unit,
 };
 
 use crate::{DeviceFacts, Engine, RuleSet};
@@ -34,6 +34,7 @@ pub(super) struct Lab {
     pub(super) tables: Vec<Sample>,
     pub(super) load: Load,
     pub(super) settings: BTreeMap<String, Setting>,
+    pub(super) reachability: Reachability,
     pub(super) seen: Vec<Observation>,
     pub(super) events: Vec<AlertEvent>,
     pub(super) asks: Vec<Ask>,
@@ -62,6 +63,7 @@ impl Lab {
             boot: 1,
             load: Load::default(),
             settings: BTreeMap::new(),
+            reachability: Reachability::default(),
             seen: Vec::new(),
             events: Vec::new(),
             asks: Vec::new(),
@@ -135,6 +137,7 @@ impl Lab {
             complete,
             load: self.load.clone(),
             device_settings: self.settings.clone(),
+            reachability: self.reachability.clone(),
             ..Reading::default()
         };
         self.finish(Ok(reading));
@@ -170,6 +173,11 @@ impl Lab {
     /// An instant of the scenario.
     pub(super) fn at(&self, second: i64) -> Timestamp {
         Timestamp::from_secs(START + second)
+    }
+
+    /// How often evidence was asked for.
+    pub(super) fn evidence_asks(&self) -> usize {
+        self.asks.iter().filter(|ask| ask.kind == AskKind::Evidence).count()
     }
 
     /// What happened since the last call: `SECOND RULE STATE SEVERITY`, and `(untold)` where people are

@@ -7,8 +7,9 @@ use std::time::Duration;
 use cliffwatch_model::CounterClass::{Collision, Evicted, PolicyLimit, Refused};
 use cliffwatch_model::{
     Capacity, CapacityOverrides, CapacityReason, Counter, CounterClass, CounterName, CounterReading,
-    DeviceName, Epoch, ErrorKind, Ingest, IngestMemory, Load, MemoryState, Observation, Platform, Poll,
-    PollHeader, PollerName, Reading, Role, Sample, Setting, SourceError, TableState, Timestamp, Trigger,
+    DeviceName, Epoch, ErrorKind, Ingest, IngestMemory, Load, MemoryState, NewConnection, Observation,
+    Platform, Poll, PollHeader, PollerName, Reachability, Reading, Role, Sample, Setting, SourceError,
+    TableState, Timestamp, Trigger,
 };
 use proptest::prelude::*;
 
@@ -61,6 +62,7 @@ pub(super) struct Step {
     pub(super) memory: Option<MemoryState>,
     pub(super) skew: Option<f64>,
     pub(super) buckets: i64,
+    pub(super) reachability: Reachability,
 }
 
 #[derive(Clone, Debug)]
@@ -100,8 +102,9 @@ fn step() -> impl Strategy<Value = Step> {
     let memory = prop::option::weighted(0.2, prop::sample::select(MemoryState::ALL.to_vec()));
     let skew = prop::option::weighted(0.2, -100.0..100.0f64);
     let tables = prop::collection::vec(table_step(), 0..4);
-    (after, trigger, failed, tables, prop::bool::weighted(0.7), 0u8..10, memory, skew, 1i64..3).prop_map(
-        |(after_s, trigger, failed, tables, complete, boot, memory, skew, buckets)| Step {
+    let said = (memory, skew, 1i64..3, reachability());
+    (after, trigger, failed, tables, prop::bool::weighted(0.7), 0u8..10, said).prop_map(
+        |(after_s, trigger, failed, tables, complete, boot, (memory, skew, buckets, reachability))| Step {
             after_s,
             trigger,
             failed,
@@ -111,8 +114,22 @@ fn step() -> impl Strategy<Value = Step> {
             memory,
             skew,
             buckets,
+            reachability,
         },
     )
+}
+
+pub(super) fn reachability() -> impl Strategy<Value = Reachability> {
+    let held = prop_oneof![3 => Just(Some(0.5)), 1 => Just(None), 1 => any::<f64>().prop_map(Some)];
+    let error =
+        prop::option::weighted(0.7, prop::sample::select(vec![ErrorKind::Timeout, ErrorKind::Unreachable]));
+    let ms = || prop::option::of(any::<f64>());
+    let new = (ms(), error, ms()).prop_map(|(connect_ms, error, waited_ms)| NewConnection {
+        connect_ms,
+        error,
+        waited_ms,
+    });
+    (held, prop::option::of(new)).prop_map(|(held_ms, new)| Reachability { held_ms, new })
 }
 
 fn table_step() -> impl Strategy<Value = TableStep> {
@@ -160,6 +177,7 @@ pub(super) fn observations(steps: &[Step]) -> Vec<Observation> {
                 complete: if step.complete { vec![group()] } else { vec![] },
                 load: Load { memory_state: step.memory, clock_skew_seconds: step.skew, ..Load::default() },
                 device_settings: [("x_buckets".to_owned(), Setting::Number(step.buckets))].into(),
+                reachability: step.reachability.clone(),
                 ..Reading::default()
             }),
         };

@@ -7,6 +7,7 @@ mod devices;
 mod lab;
 mod late;
 mod made_up;
+mod new_connections;
 mod properties;
 mod raw;
 mod utilization;

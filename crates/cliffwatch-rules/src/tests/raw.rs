@@ -13,7 +13,7 @@ use cliffwatch_model::{
 use proptest::prelude::*;
 
 use super::lab::table;
-use super::made_up::{COUNTERS, header, name};
+use super::made_up::{COUNTERS, header, name, reachability};
 
 pub(super) fn raw_observation() -> impl Strategy<Value = Observation> {
     let time = prop_oneof![any::<i64>(), 1_772_359_200_000_000i64..1_772_360_200_000_000];
@@ -29,8 +29,8 @@ pub(super) fn raw_observation() -> impl Strategy<Value = Observation> {
         1 => prop::sample::select(ErrorKind::ALL.to_vec()).prop_map(Outcome::Failed)
     ];
     let tables = prop::collection::vec(raw_table(), 0..4);
-    (time, trigger, 0u64..100, outcome, tables, figures, skew, any::<i64>()).prop_map(
-        |(at, trigger, interval, outcome, tables, figures, skew, buckets)| Observation {
+    (time, trigger, 0u64..100, outcome, tables, figures, skew, any::<i64>(), reachability()).prop_map(
+        |(at, trigger, interval, outcome, tables, figures, skew, buckets, reachability)| Observation {
             header: PollHeader { interval: Duration::from_secs(interval), ..header(0, at, trigger) },
             outcome,
             error: None,
@@ -40,7 +40,7 @@ pub(super) fn raw_observation() -> impl Strategy<Value = Observation> {
             complete: Vec::new(),
             load: Load { clock_skew_seconds: skew, figures, ..Load::default() },
             device_settings: Arc::new([("x_buckets".to_owned(), Setting::Number(buckets))].into()),
-            reachability: Default::default(),
+            reachability,
             evidence: Vec::new(),
             faults: Vec::new(),
         },

@@ -144,7 +144,7 @@ fn load() -> impl Strategy<Value = Load> {
 
 fn reachability() -> impl Strategy<Value = Reachability> {
     let new = (option::of(finite()), option::of(select(&ErrorKind::ALL[..])))
-        .prop_map(|(connect_ms, error)| NewConnection { connect_ms, error });
+        .prop_map(|(connect_ms, error)| NewConnection { connect_ms, error, waited_ms: connect_ms });
     (option::of(finite()), option::of(new)).prop_map(|(held_ms, new)| Reachability { held_ms, new })
 }
 

@@ -185,7 +185,8 @@ pub fn rich() -> Observation {
     let settings = Arc::make_mut(&mut o.device_settings);
     settings.insert("version".to_owned(), Setting::Text("9.18(4) \"x\"".to_owned()));
     settings.insert("offset_seconds".to_owned(), Setting::Number(i64::MIN));
-    o.reachability.new = Some(NewConnection { connect_ms: None, error: Some(ErrorKind::ConnectionRefused) });
+    o.reachability.new =
+        Some(NewConnection { error: Some(ErrorKind::ConnectionRefused), ..NewConnection::default() });
     o.evidence = vec![EvidenceItem {
         what: "top_sources".to_owned(),
         table_id: Some(table("nat-gw-1", "host").id()),

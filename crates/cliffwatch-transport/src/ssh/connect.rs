@@ -83,7 +83,7 @@ impl Endpoint {
     }
 
     fn logged_in(&self, dialed: Dialed) -> Connection {
-        let Dialed { handle, switch, shared, peer } = dialed;
+        let Dialed { handle, switch, shared, peer, far } = dialed;
         let seen = shared.seen();
         tracing::info!(
             device = self.name,
@@ -92,7 +92,7 @@ impl Endpoint {
             key_exchange = seen.key_exchange,
             "Logged in."
         );
-        Connection::new(handle, switch, shared, peer)
+        Connection::new(handle, switch, shared, peer, far)
     }
 
     fn late(&self, doing: &'static str) -> SshError {
@@ -160,7 +160,8 @@ impl Endpoint {
             Route::Direct { source } => {
                 let addresses = hub.resolver.resolve(&self.address, deadline).await.map_err(|e| (e, None))?;
                 let stream = dial::tcp(&addresses, *source, deadline).await.map_err(|e| (e, None))?;
-                dial::handshake(stream, &peer, terms).await
+                let far = stream.peer_addr().ok();
+                Ok(Dialed { far, ..dial::handshake(stream, &peer, terms).await? })
             }
             Route::Through(jump) => {
                 // Boxed, because opening the jump host's own connection comes through here again.

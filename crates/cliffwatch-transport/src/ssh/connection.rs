@@ -1,10 +1,11 @@
-use std::sync::{Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{Handle, Msg};
 use russh::{
     ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelStream, ChannelWriteHalf, Disconnect, Error,
 };
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::client::{Client, Seen, Shared};
 use super::error::SshError;
@@ -14,6 +15,8 @@ use super::wire::WireSwitch;
 /// How long a polite end may take before the connection is cut.
 const GOODBYE: Duration = Duration::from_millis(500);
 const GOODBYE_STEP: Duration = Duration::from_millis(5);
+/// A far end that cannot reach where a tunnel leads says so after its own patience with TCP: 127 s on Linux.
+const TUNNEL_PATIENCE: Duration = Duration::from_secs(180);
 
 /// One authenticated connection.
 pub(super) struct Connection {
@@ -21,12 +24,19 @@ pub(super) struct Connection {
     switch: Mutex<Option<WireSwitch>>,
     shared: Shared,
     peer: String,
+    far: Option<SocketAddr>,
     since: Instant,
 }
 
 impl Connection {
-    pub(super) fn new(handle: Handle<Client>, switch: WireSwitch, shared: Shared, peer: String) -> Self {
-        Self { handle, switch: Mutex::new(Some(switch)), shared, peer, since: Instant::now() }
+    pub(super) fn new(
+        handle: Handle<Client>,
+        switch: WireSwitch,
+        shared: Shared,
+        peer: String,
+        far: Option<SocketAddr>,
+    ) -> Self {
+        Self { handle, switch: Mutex::new(Some(switch)), shared, peer, far, since: Instant::now() }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -35,6 +45,11 @@ impl Connection {
 
     pub(super) fn peer(&self) -> &str {
         &self.peer
+    }
+
+    /// The address that it was made to; not known behind a jump host.
+    pub(super) fn far(&self) -> Option<SocketAddr> {
+        self.far
     }
 
     pub(super) fn since(&self) -> Instant {
@@ -83,12 +98,40 @@ impl Connection {
         }
     }
 
+    /// The time of a round trip that costs the far end nothing: a request that it knows nothing of, and
+    /// must answer (RFC 4254 section 4).
+    pub(super) async fn ping(&self) -> Result<Duration, SshError> {
+        let asked = Instant::now();
+        let answered = self.handle.send_ping().await.is_ok();
+        // The library also gives up waiting, without an error, when the connection ends.
+        if answered && !self.is_closed() {
+            Ok(asked.elapsed())
+        } else {
+            Err(self.closed("waiting for a sign of life"))
+        }
+    }
+
     /// A stream through this host to another one (RFC 4254 section 7.2).
-    pub(super) async fn open_tunnel(&self, to: &Address) -> Result<ChannelStream<Msg>, SshError> {
+    ///
+    /// Whoever stops waiting leaves nothing behind: a tunnel that comes too late is closed.
+    pub(super) async fn open_tunnel(self: &Arc<Self>, to: &Address) -> Result<ChannelStream<Msg>, SshError> {
+        let (connection, to) = (Arc::clone(self), to.clone());
+        let opening = tokio::spawn(async move {
+            timeout(TUNNEL_PATIENCE, connection.tunnel(&to)).await.unwrap_or_else(|_| {
+                Err(SshError::Timeout { peer: to.to_string(), doing: "opening a tunnel" })
+            })
+        });
+        opening.await.unwrap_or_else(|_| Err(self.closed("opening a tunnel")))
+    }
+
+    async fn tunnel(&self, to: &Address) -> Result<ChannelStream<Msg>, SshError> {
         // The originator is for the far end's log; our own address says nothing there.
         let opened = self.handle.channel_open_direct_tcpip(to.host(), u32::from(to.port()), "127.0.0.1", 0);
         match opened.await {
             Ok(channel) => Ok(channel.into_stream()),
+            Err(Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited)) => {
+                Err(SshError::TunnelDenied { peer: self.peer.clone(), to: to.to_string() })
+            }
             Err(Error::ChannelOpenFailure(failure)) => {
                 let reason = format!("it could not reach {to}: {}", words(&failure));
                 let io = std::io::ErrorKind::HostUnreachable;

@@ -22,6 +22,8 @@ pub(super) struct Dialed {
     pub(super) shared: Shared,
     /// The far end in messages.
     pub(super) peer: String,
+    /// The address that answered; not known behind a jump host.
+    pub(super) far: Option<SocketAddr>,
 }
 
 /// What both sides must agree on.
@@ -82,7 +84,7 @@ where
     let handler = Client { trust: Arc::clone(&terms.trust), shared: shared.clone() };
     let (wire, switch) = Wire::new(stream);
     match client::connect_stream(Arc::new(config), wire, handler).await {
-        Ok(handle) => Ok(Dialed { handle, switch, shared, peer: peer.to_owned() }),
+        Ok(handle) => Ok(Dialed { handle, switch, shared, peer: peer.to_owned(), far: None }),
         Err(error) => {
             let seen = shared.seen();
             Err((failure(error, peer, &seen, terms.legacy), seen.family))

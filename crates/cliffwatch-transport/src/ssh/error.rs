@@ -148,6 +148,14 @@ pub enum SshError {
         /// The reason given.
         reason: String,
     },
+    /// The login may not open connections from the far end to another host.
+    #[error("{peer} lets this login open no connection to {to}: administratively prohibited")]
+    TunnelDenied {
+        /// The far end.
+        peer: String,
+        /// Where to.
+        to: String,
+    },
     /// The reply is longer than we read.
     #[error("the reply of {peer} is longer than {cap} bytes")]
     TooLarge {
@@ -184,6 +192,7 @@ impl SshError {
             Self::Connect { io: io::ErrorKind::ConnectionRefused, .. } => ErrorKind::ConnectionRefused,
             Self::Connect { io: io::ErrorKind::TimedOut, .. } | Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Resolve { .. }
+            | Self::TunnelDenied { .. }
             | Self::Connect { .. }
             | Self::Closed { .. }
             | Self::NoCommonAlgorithm { .. } => ErrorKind::Unreachable,
@@ -217,6 +226,9 @@ impl SshError {
             Self::ChannelRefused { .. } => {
                 Some("raise MaxSessions on the device, or close other sessions of this login")
             }
+            Self::TunnelDenied { .. } => Some(
+                "allow it to this login in sshd_config: `AllowTcpForwarding local` and `PermitOpen HOST:PORT`",
+            ),
             Self::Script { .. } => {
                 Some("give the user a POSIX shell, or a forced command that prints the readings")
             }

@@ -86,6 +86,25 @@ impl JumpHost {
         connection.open_tunnel(to).await
     }
 
+    /// A stream to the address over the connection that is held now: never a login.
+    pub(super) async fn open_beside(
+        &self,
+        to: &Address,
+        deadline: Instant,
+    ) -> Result<ChannelStream<Msg>, SshError> {
+        let held = self.connection.try_lock().ok().and_then(|held| held.clone());
+        let Some(connection) = held.filter(|connection| !connection.is_closed()) else {
+            let reason = "the jump host is not connected".into();
+            return Err(SshError::Busy { reason }.at_jump(&self.name));
+        };
+        match timeout_at(deadline, connection.open_tunnel(to)).await {
+            // It could not reach the device: that is what was asked.
+            Ok(Err(error @ SshError::Connect { .. })) => Err(error),
+            Ok(tunnel) => tunnel.map_err(|error| error.at_jump(&self.name)),
+            Err(_) => Err(SshError::Timeout { peer: to.to_string(), doing: "connecting" }),
+        }
+    }
+
     async fn connection(&self, hub: &Arc<SshHub>, deadline: Instant) -> Result<Arc<Connection>, SshError> {
         // Held while connecting: whoever comes meanwhile waits for that one login.
         let mut held = self.connection.lock().await;

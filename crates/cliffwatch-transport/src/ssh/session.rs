@@ -13,7 +13,7 @@ use super::hub::{OpenBreaker, SshHub};
 use super::jump::JumpHost;
 use super::script::Script;
 use super::shell::{self, Fault, Reply, ShellLoop};
-use super::target::SshTarget;
+use super::target::{Address, SshTarget};
 
 /// A request that is under way may take so long to notice that the session is closed.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
@@ -174,6 +174,19 @@ impl SshSession {
         if let Some(connection) = connection {
             connection.close().await;
         }
+    }
+
+    /// The connection that is held now, without waiting for a request under way.
+    pub(super) fn held(&self) -> Option<Arc<Connection>> {
+        self.view().connection.upgrade().filter(|connection| !connection.is_closed())
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.endpoint.address
     }
 
     /// How the session stands. It waits for nothing.

@@ -8,6 +8,7 @@
     clippy::print_stdout
 )]
 
+mod beside;
 mod credentials;
 mod faults;
 mod held;

@@ -9,7 +9,7 @@ use crate::sshd::{HELLO, Sshd, key_file, keygen, login, soon, sshd, within};
 
 const CLIENT: Script = Script::new("client", "echo \"$SSH_CONNECTION\"");
 
-fn through(device: &Sshd, jump: &Sshd, name: &str) -> SshTarget {
+pub(crate) fn through(device: &Sshd, jump: &Sshd, name: &str) -> SshTarget {
     let mut target = device.target(name);
     target.jump = Some(JumpTarget {
         name: "bastion-1".into(),
