@@ -8,6 +8,7 @@
     reason = "a part of a test that fails, fails the test"
 )]
 
+mod asymmetry;
 mod examples;
 mod filling;
 mod kinds;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cliffwatch_model::{
     Capacity, CapacityReason, Counter, CounterClass, CounterName, Epoch, ErrorKind, EvidenceItem, GroupName,
-    Platform, Reading, Role, Sample, Scope, SourceError, TableKey, TableKind, TableState, Timestamp, Unit,
+    Platform, Reachability, Reading, Role, Sample, Scope, SourceError, TableKey, TableKind, TableState,
+    Timestamp, Unit,
 };
 use cliffwatch_source::testkit::plain_target;
 use cliffwatch_source::{
@@ -24,6 +25,9 @@ pub(crate) struct State {
     pub(crate) dropped: u64,
     /// Whether it may be asked who fills its table.
     pub(crate) lists: bool,
+    /// What an attempt at a new connection gives, and how many were made.
+    pub(crate) beside: Option<Reachability>,
+    pub(crate) tried: u32,
     pub(crate) opened: u32,
     pub(crate) closed: u32,
     pub(crate) polled: u32,
@@ -120,6 +124,11 @@ impl SessionSource for Scripted {
         }
         let value = serde_json::json!([{"address": "192.0.2.7", "entries": 900}]);
         Ok(vec![EvidenceItem { what: "top_sources".to_owned(), table_id: Some(table.id()), value }])
+    }
+
+    async fn try_new_connection(&self, _: &PollContext<'_>) -> Result<Option<Reachability>, SourceError> {
+        self.fleet.set(&self.address, |state| state.tried += 1);
+        Ok(self.fleet.state(&self.address).beside)
     }
 
     async fn close(&self) {

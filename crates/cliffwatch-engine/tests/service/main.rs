@@ -8,6 +8,7 @@
     reason = "tests may"
 )]
 
+mod asymmetry;
 mod device;
 mod faults;
 mod reload;

@@ -41,6 +41,27 @@ fn forced(folder: &Path, text: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_new_connection_beside_the_held_one_is_no_login() {
+    if !has(NEEDS) {
+        return;
+    }
+    let sshd = Sshd::start(|_| String::new()).await;
+    let source = open(&sshd.target());
+    let clock = FixedClock(Timestamp::from_secs(1_700_000_000));
+    let cx = PollContext { clock: &clock, deadline: Duration::from_secs(10) };
+    assert_eq!(
+        source.try_new_connection(&cx).await.unwrap_err().kind,
+        ErrorKind::Busy,
+        "nothing is held yet"
+    );
+    poll(&*source).await.unwrap();
+    let beside = source.try_new_connection(&cx).await.unwrap().unwrap();
+    let new = beside.new.unwrap();
+    assert!(beside.held_ms.is_some() && new.connect_ms.is_some() && new.error.is_none(), "{new:?}");
+    assert_eq!(sshd.logins(), 1);
+}
+
+#[tokio::test]
 async fn one_login_serves_all_polls() {
     if !has(NEEDS) {
         return;
