@@ -1,6 +1,5 @@
 //! A full table seen from outside: the session that is held goes on, and a new connection does not get in.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use cliffwatch_tests::truths::{assert_events_whole, assert_replays, events};
@@ -65,14 +64,19 @@ fn a_full_table_on_a_hung_machine_is_not_said_to_refuse() {
     // The first attempt has begun, and takes 5 s.
     run.sshd.stop();
     run.service.wait_outcome(DEVICE, "timeout");
-    sleep(AN_ATTEMPT);
+    wait_an_attempt();
     run.sshd.cont();
     drop(flows);
     run.netns.drain();
     run.service.wait_polled(DEVICE);
-    sleep(AN_ATTEMPT);
+    wait_an_attempt();
     assert_eq!(run.service.alert(DEVICE, RULE), None);
     assert!(events(&run.service.history(), DEVICE, RULE).is_empty());
+}
+
+#[expect(clippy::disallowed_methods, reason = "no runtime: nothing happens, and that takes its time")]
+fn wait_an_attempt() {
+    std::thread::sleep(AN_ATTEMPT);
 }
 
 /// Dropped in this order: the watcher, then what it watches.
