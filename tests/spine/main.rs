@@ -9,8 +9,10 @@
 )]
 
 mod asymmetry;
+mod churn;
 mod examples;
 mod filling;
 mod kinds;
+mod namespaces;
 mod record;
 mod signatures;

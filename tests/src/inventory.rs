@@ -73,7 +73,9 @@ impl Inventory {
 
 impl Display for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "defaults: {{ interval: 1s, timeout: 950ms }}\ncredentials:")?;
+        // Other tests' namespaces, which come and go on the same machine, are none of a device's business.
+        let quiet = "platform_defaults: { linux: { settings: { namespaces: false } } }";
+        writeln!(f, "defaults: {{ interval: 1s, timeout: 950ms }}\n{quiet}\ncredentials:")?;
         for Device { name, user, key, .. } in &self.devices {
             let key = key.display();
             writeln!(f, "  {name}: {{ username: {user}, private_key: {{ file: \"{key}\" }} }}")?;

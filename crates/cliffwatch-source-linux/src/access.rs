@@ -3,7 +3,7 @@
 use cliffwatch_source::{Access, AccessWhen, Target};
 use cliffwatch_transport::ssh::{ENVELOPES, Script};
 
-use crate::config::{ConntrackStats, LinuxSettings, SUDO_RULE};
+use crate::config::{ConntrackStats, LinuxSettings, NETNS_SUDO_RULE, NamespacesFrom, SUDO_RULE};
 use crate::fetch::{self, Part};
 use crate::{login, paths};
 
@@ -13,12 +13,19 @@ const FILES: &str = "none: every file is readable for everybody, unless somethin
 pub(crate) fn of_platform() -> Vec<Access> {
     let stats = ConntrackStats::Procfs;
     let mut list = session("HOST:PORT", None);
-    list.extend(scripts(stats));
+    list.extend(scripts(stats, NamespacesFrom::Files));
     let only = |setting: &str, right: String| format!("{right}; only with `{setting}`");
     let command = only("conntrack_stats: command", command_right(ConntrackStats::Command, "LOGIN"));
     let sudo = only("conntrack_stats: sudo", command_right(ConntrackStats::Sudo, "LOGIN"));
     list.push(access("one line more in both scripts", fetch::COMMAND.trim_end(), command, AccessWhen::Poll));
     list.push(access("one line more in both scripts", fetch::SUDO.trim_end(), sudo, AccessWhen::Poll));
+    let namespaces = only("namespaces: sudo", namespaces_right("LOGIN"));
+    list.push(access(
+        "two lines more in the census",
+        fetch::CENSUS_SUDO_LINES.trim_end(),
+        namespaces,
+        AccessWhen::Minute,
+    ));
     list
 }
 
@@ -30,9 +37,11 @@ pub(crate) fn of_device(target: &Target) -> Vec<Access> {
     }
     let address = target.device.address.as_deref().unwrap_or("HOST:PORT");
     let mut list = session(address, Some(target));
-    list.extend(scripts(settings.conntrack_stats));
+    list.extend(scripts(settings.conntrack_stats, settings.namespaces));
     let login = target.credential.as_ref().and_then(|credential| credential.username.as_deref());
-    list.extend(command(settings.conntrack_stats, login.unwrap_or("LOGIN")));
+    let login = login.unwrap_or("LOGIN");
+    list.extend(command(settings.conntrack_stats, login));
+    list.extend(namespaces_command(settings.namespaces, login));
     list
 }
 
@@ -49,7 +58,17 @@ fn of_this_machine(settings: LinuxSettings) -> Vec<Access> {
         access("files", names(each.map(str::to_owned).collect()), FILES, AccessWhen::Poll),
         access("files", names(minute.chain(sysctls).collect()), FILES, AccessWhen::Minute),
     ];
-    list.extend(command(settings.conntrack_stats, "the user that Cliffwatch runs as"));
+    let ourselves = "the user that Cliffwatch runs as";
+    list.extend(command(settings.conntrack_stats, ourselves));
+    if settings.namespaces != NamespacesFrom::Nowhere {
+        let files = ["net/stat/nf_conntrack", "stat", "cgroup", "mounts", "ns/net"];
+        let files =
+            files.map(|name| format!("/proc/PID/{name}")).into_iter().chain(["/run/netns/*".to_owned()]);
+        list.push(access("census", names(files.collect()), FILES, AccessWhen::Minute));
+        let table = names(vec!["/proc/PID/net/stat/nf_conntrack".to_owned()]);
+        list.push(access("namespaces", table, FILES, AccessWhen::Poll));
+    }
+    list.extend(namespaces_command(settings.namespaces, ourselves));
     list
 }
 
@@ -76,9 +95,23 @@ fn session(address: &str, target: Option<&Target>) -> Vec<Access> {
     list
 }
 
-fn scripts(stats: ConntrackStats) -> [Access; 2] {
-    [(Part::Fast, AccessWhen::Poll), (Part::All, AccessWhen::Minute)]
-        .map(|(part, when)| script(fetch::script(part, stats), FILES, when))
+fn scripts(stats: ConntrackStats, namespaces: NamespacesFrom) -> Vec<Access> {
+    let mut list: Vec<Access> = [(Part::Fast, AccessWhen::Poll), (Part::All, AccessWhen::Minute)]
+        .map(|(part, when)| script(fetch::script(part, stats, namespaces), FILES, when))
+        .into();
+    list.extend(fetch::census(namespaces).map(|census| script(census, FILES, AccessWhen::Minute)));
+    list
+}
+
+/// The other right beyond a login's own: the program that reads the namespaces which files do not show.
+fn namespaces_command(namespaces: NamespacesFrom, login: &str) -> Option<Access> {
+    let line = "sudo -n /usr/local/sbin/cliffwatch-netns";
+    (namespaces == NamespacesFrom::Sudo)
+        .then(|| access("a command of the census", line, namespaces_right(login), AccessWhen::Minute))
+}
+
+fn namespaces_right(login: &str) -> String {
+    format!("sudoers: {login} {NETNS_SUDO_RULE}; the program is deploy/linux/cliffwatch-netns")
 }
 
 /// The one right beyond a login's own that a device's settings may ask for.

@@ -48,10 +48,6 @@ impl SourceFactory for LinuxFactory {
     fn check(&self, target: &Target) -> Vec<Problem> {
         let settings = target.settings.read::<LinuxSettings>();
         let mut problems = Vec::new();
-        if settings.as_ref().is_ok_and(|settings| settings.namespaces) {
-            let message = "other network namespaces are not read yet: only the login's own is";
-            problems.push(warning("settings.namespaces", message));
-        }
         problems.extend(settings.err().map(error));
         if login::is_local(target) {
             problems.extend(needless_for_local(target));
@@ -69,16 +65,16 @@ impl SourceFactory for LinuxFactory {
     }
 
     fn open(&self, target: &Target) -> Result<Opened, OpenError> {
-        let stats = target.settings.read::<LinuxSettings>()?.conntrack_stats;
+        let settings = target.settings.read::<LinuxSettings>()?;
         let decoder = Decoder::new(target)?;
         let way = if login::is_local(target) {
-            Way::Local(Local::new(stats))
+            Way::Local(Local::new(&settings))
         } else {
             let plan = Plan::new(target)?;
             let login = plan.target()?;
             Way::Ssh(Box::new(Held::new(Arc::clone(&self.hub), plan, login)))
         };
-        Ok(Opened { source: Arc::new(LinuxSource::new(way, stats, decoder)), pushed: None })
+        Ok(Opened { source: Arc::new(LinuxSource::new(way, &settings, decoder)), pushed: None })
     }
 
     fn access(&self) -> Vec<Access> {

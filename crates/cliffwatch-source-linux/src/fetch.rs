@@ -5,7 +5,7 @@ use std::time::Duration;
 use cliffwatch_transport::ssh::Script;
 use tokio::time::Instant;
 
-use crate::config::ConntrackStats;
+use crate::config::{ConntrackStats, NamespacesFrom};
 
 /// How often the minute's part is read: what it holds moves slowly, and reading it costs two processes. A
 /// little less than a minute, so that a tick that comes a moment early is not passed over.
@@ -91,6 +91,48 @@ head -n 2048 "$@"
     };
 }
 
+/// The tables of the namespaces that the last census found, through one process of each. A held shell keeps
+/// the list of them; a shell that is started for one poll has none, and shows none.
+macro_rules! readers {
+    () => {
+        concat!(
+            include_str!("fetch/readers.sh"),
+            include_str!("fetch/rows.awk"),
+            include_str!("fetch/readers.awk"),
+            "'\n}\n"
+        )
+    };
+}
+
+/// The census: one process of each network namespace, what it tells of the namespace, and its table.
+///
+/// An inode of `net/stat/nf_conntrack` is one namespace, whichever process it is seen through. The first awk
+/// picks the process, and stays with the one it picked before; the second reads. Bounded: 2 s, 32,768
+/// processes, 2,000 namespaces, 700 kB.
+macro_rules! census {
+    () => {
+        concat!(
+            "echo \"==> namespaces <==\"\n",
+            include_str!("fetch/walk.sh"),
+            include_str!("fetch/pick.awk"),
+            include_str!("fetch/describe.sh"),
+            include_str!("fetch/rows.awk"),
+            include_str!("fetch/describe.awk"),
+            "'\nfi\n"
+        )
+    };
+}
+
+/// What only root sees, by the one program that a sudo rule allows.
+macro_rules! census_sudo {
+    () => {
+        r#"echo "==> cliffwatch-netns <=="
+sudo -n /usr/local/sbin/cliffwatch-netns 2>&1
+"#
+    };
+}
+pub(crate) const CENSUS_SUDO_LINES: &str = census_sudo!();
+
 /// One line of script more, where the kernel shows no statistics.
 macro_rules! command {
     () => {
@@ -114,6 +156,14 @@ static ALL_COMMAND: Script = Script::new("linux_all_command", all!(command!()));
 static FAST_SUDO: Script = Script::new("linux_fast_sudo", fast!(sudo!()));
 static ALL_SUDO: Script = Script::new("linux_all_sudo", all!(sudo!()));
 
+static FAST_NETNS: Script = Script::new("linux_fast_netns", fast!(readers!()));
+static FAST_COMMAND_NETNS: Script =
+    Script::new("linux_fast_command_netns", fast!(concat!(command!(), readers!())));
+static FAST_SUDO_NETNS: Script = Script::new("linux_fast_sudo_netns", fast!(concat!(sudo!(), readers!())));
+static CENSUS: Script = Script::new("linux_netns", concat!(census!(), "echo \"==> end <==\""));
+static CENSUS_SUDO: Script =
+    Script::new("linux_netns_sudo", concat!(census!(), census_sudo!(), "echo \"==> end <==\""));
+
 /// How much a poll asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -124,14 +174,26 @@ pub(crate) enum Part {
 }
 
 /// The script that asks for it.
-pub(crate) fn script(part: Part, stats: ConntrackStats) -> &'static Script {
-    match (part, stats) {
-        (Part::Fast, ConntrackStats::Procfs) => &FAST,
-        (Part::Fast, ConntrackStats::Command) => &FAST_COMMAND,
-        (Part::Fast, ConntrackStats::Sudo) => &FAST_SUDO,
-        (Part::All, ConntrackStats::Procfs) => &ALL,
-        (Part::All, ConntrackStats::Command) => &ALL_COMMAND,
-        (Part::All, ConntrackStats::Sudo) => &ALL_SUDO,
+pub(crate) fn script(part: Part, stats: ConntrackStats, namespaces: NamespacesFrom) -> &'static Script {
+    match (part, stats, namespaces) {
+        (Part::Fast, ConntrackStats::Procfs, NamespacesFrom::Nowhere) => &FAST,
+        (Part::Fast, ConntrackStats::Command, NamespacesFrom::Nowhere) => &FAST_COMMAND,
+        (Part::Fast, ConntrackStats::Sudo, NamespacesFrom::Nowhere) => &FAST_SUDO,
+        (Part::Fast, ConntrackStats::Procfs, _) => &FAST_NETNS,
+        (Part::Fast, ConntrackStats::Command, _) => &FAST_COMMAND_NETNS,
+        (Part::Fast, ConntrackStats::Sudo, _) => &FAST_SUDO_NETNS,
+        (Part::All, ConntrackStats::Procfs, _) => &ALL,
+        (Part::All, ConntrackStats::Command, _) => &ALL_COMMAND,
+        (Part::All, ConntrackStats::Sudo, _) => &ALL_SUDO,
+    }
+}
+
+/// The script that is run behind [`Part::All`], where other namespaces are wanted.
+pub(crate) fn census(namespaces: NamespacesFrom) -> Option<&'static Script> {
+    match namespaces {
+        NamespacesFrom::Files => Some(&CENSUS),
+        NamespacesFrom::Sudo => Some(&CENSUS_SUDO),
+        NamespacesFrom::Nowhere => None,
     }
 }
 
@@ -160,7 +222,19 @@ impl Pace {
 
 /// Every script of this file.
 #[cfg(test)]
-pub(crate) const SCRIPTS: [&Script; 6] = [&FAST, &ALL, &FAST_COMMAND, &ALL_COMMAND, &FAST_SUDO, &ALL_SUDO];
+pub(crate) const SCRIPTS: [&Script; 11] = [
+    &FAST,
+    &ALL,
+    &FAST_COMMAND,
+    &ALL_COMMAND,
+    &FAST_SUDO,
+    &ALL_SUDO,
+    &FAST_NETNS,
+    &FAST_COMMAND_NETNS,
+    &FAST_SUDO_NETNS,
+    &CENSUS,
+    &CENSUS_SUDO,
+];
 
 #[cfg(test)]
 mod tests {
@@ -175,9 +249,29 @@ mod tests {
             assert!(ALL.text().contains(name), "{name}");
         }
         for script in SCRIPTS {
-            assert!(script.text().contains(&format!("head -n {LINES_MAX} ")), "{}", script.name());
+            let reads = [format!("head -n {LINES_MAX} "), "for p in /proc/[0-9]*; do".to_owned()];
+            assert!(reads.iter().any(|line| script.text().contains(line)), "{}", script.name());
             assert!(script.text().ends_with("echo \"==> end <==\""), "{}", script.name());
         }
+    }
+
+    /// The limits that the shell's texts hold are those of the design.
+    #[test]
+    fn the_census_is_bounded() {
+        let text = CENSUS.text();
+        for limit in ["32768) cut=processes", "+ 2))", "others <= 4000", "shown < 2000", "bytes > 700000"] {
+            assert!(text.contains(limit), "{limit}");
+        }
+    }
+
+    /// What an operator installs for root is what the login runs, word for word.
+    #[test]
+    fn the_program_for_root_is_the_same_census() {
+        let program = include_str!("../../../deploy/linux/cliffwatch-netns");
+        let census = CENSUS.text().strip_prefix("echo \"==> namespaces <==\"\n").unwrap();
+        assert!(program.contains(census.strip_suffix("echo \"==> end <==\"").unwrap()));
+        assert!(program.contains(include_str!("fetch/rows.awk")));
+        assert!(program.contains(crate::config::NETNS_SUDO_RULE));
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,6 @@ mod parse;
 mod paths;
 mod source;
 
-pub use config::{ConntrackStats, LinuxSettings};
+pub use config::{ConntrackStats, LinuxSettings, NamespacesFrom};
 pub use factory::LinuxFactory;
 pub use parse::Decoder;

@@ -1,13 +1,17 @@
 //! The machine that Cliffwatch runs on: the same files and the same parser, without SSH and a shell.
 
+mod census;
+
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::AsyncReadExt;
 
-use crate::config::ConntrackStats;
+use self::census::Walk;
+use crate::config::{ConntrackStats, LinuxSettings, NamespacesFrom};
 use crate::fetch::Part;
 use crate::parse::{Section, Sections};
 use crate::paths;
@@ -25,16 +29,19 @@ pub(crate) struct Local {
     /// `/`; another folder in tests.
     root: PathBuf,
     stats: ConntrackStats,
+    namespaces: NamespacesFrom,
+    /// One process of each other network namespace, since the last census.
+    readers: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Local {
-    pub(crate) fn new(stats: ConntrackStats) -> Self {
-        Self { root: PathBuf::from("/"), stats }
+    pub(crate) fn new(settings: &LinuxSettings) -> Self {
+        Self::rooted(PathBuf::from("/"), settings)
     }
 
-    #[cfg(test)]
-    pub(crate) fn rooted(root: PathBuf, stats: ConntrackStats) -> Self {
-        Self { root, stats }
+    fn rooted(root: PathBuf, settings: &LinuxSettings) -> Self {
+        let LinuxSettings { conntrack_stats: stats, namespaces, .. } = *settings;
+        Self { root, stats, namespaces, readers: Arc::default() }
     }
 
     /// What the script of this part shows.
@@ -47,6 +54,10 @@ impl Local {
             && !matches!(sections.first_of(&paths::STAT), Some(Section::Text(_)));
         if wants_command {
             sections.insert(paths::STATS_COMMAND, Section::Text(self.command().await));
+        }
+        if part == Part::All && self.namespaces == NamespacesFrom::Sudo {
+            let printed = said(&["sudo", "-n", "/usr/local/sbin/cliffwatch-netns"]).await;
+            sections.insert(paths::NAMESPACES_SUDO, Section::Text(printed));
         }
         sections
     }
@@ -64,7 +75,25 @@ impl Local {
                 self.timeouts(folder, prefix).iter().for_each(|path| show(path));
             }
         }
+        if self.namespaces != NamespacesFrom::Nowhere {
+            let (name, text) = self.others(part);
+            sections.insert(name, Section::Text(text));
+        }
         sections
+    }
+
+    /// The other network namespaces.
+    fn others(&self, part: Part) -> (&'static str, String) {
+        let walk = Walk::new(&self.root);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        match part {
+            Part::Fast => (paths::NAMESPACE_READERS, walk.readers(&readers)),
+            Part::All => {
+                let (text, found) = walk.census(&readers);
+                *readers = found;
+                (paths::NAMESPACES, text)
+            }
+        }
     }
 
     fn file(&self, path: &str) -> Section {
@@ -96,8 +125,13 @@ impl Local {
             ConntrackStats::Sudo => &["sudo", "-n", "/usr/sbin/conntrack", "-S"],
             ConntrackStats::Command | ConntrackStats::Procfs => &["/usr/sbin/conntrack", "-S"],
         };
-        run(words).await.unwrap_or_else(|error| format!("{}: {error}\n", words.join(" ")))
+        said(words).await
     }
+}
+
+/// What a program prints, or why it does not.
+async fn said(words: &[&str]) -> String {
+    run(words).await.unwrap_or_else(|error| format!("{}: {error}\n", words.join(" ")))
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -139,7 +173,8 @@ mod tests {
             std::fs::create_dir_all(place.parent().unwrap()).unwrap();
             std::fs::write(place, text).unwrap();
         }
-        let local = Local::rooted(root.path().to_owned(), ConntrackStats::Procfs);
+        let settings = LinuxSettings { namespaces: NamespacesFrom::Nowhere, ..LinuxSettings::default() };
+        let local = Local::rooted(root.path().to_owned(), &settings);
         (root, local)
     }
 

@@ -3,8 +3,11 @@
 //! A part that cannot be understood is a fault and the others survive; nothing becomes a number that is
 //! not one.
 
+mod census;
 mod cpu_table;
 mod load;
+mod name;
+mod namespaces;
 mod number;
 mod sections;
 mod slow;
@@ -20,6 +23,7 @@ use cliffwatch_source::{SettingsError, Target};
 
 use crate::config::LinuxSettings;
 use crate::paths;
+use namespaces::{Around, Namespaces};
 use number::Lookup;
 pub(crate) use sections::{Section, Sections};
 pub(crate) use slow::Memory;
@@ -37,6 +41,7 @@ pub struct Decoder {
     /// Who logs in, for the right that a hint names.
     login: String,
     memory: Memory,
+    namespaces: Namespaces,
 }
 
 impl Decoder {
@@ -48,7 +53,7 @@ impl Decoder {
         let device = target.device.name.clone();
         let username = target.credential.as_ref().and_then(|credential| credential.username.clone());
         Ok(Self {
-            // The namespace that the login is in; on a host without containers there is no other.
+            // The namespace that the login is in.
             table: Arc::new(TableKey::new(
                 device,
                 Scope::new("netns", "host"),
@@ -58,6 +63,7 @@ impl Decoder {
             settings: target.settings.read()?,
             login: username.unwrap_or_else(|| "LOGIN".to_owned()),
             memory: Memory::default(),
+            namespaces: Namespaces::default(),
         })
     }
 
@@ -84,6 +90,7 @@ impl Decoder {
     ) -> Result<Reading, SourceError> {
         let boot = Lookup::of(sections.get(paths::BOOT_ID), boot_epoch);
         self.memory.turn_epoch(boot.value());
+        self.namespaces.turn_epoch(boot.value());
         let halfway = observed_at.minus(round_trip.unwrap_or_default() / 2);
         let slow = self.memory.read(sections, halfway);
         let replied = TableReply::new(sections, self.settings.conntrack_stats);
@@ -91,7 +98,7 @@ impl Decoder {
         let mut faults = table.faults;
         faults.extend(boot_fault(&boot));
         faults.extend_from_slice(self.memory.faults());
-        Ok(Reading {
+        let mut reading = Reading {
             epoch: boot.value().cloned(),
             complete: table.complete.then(table::group).into_iter().collect(),
             samples: vec![table.sample],
@@ -103,7 +110,21 @@ impl Decoder {
             },
             evidence: Vec::new(),
             faults,
-        })
+        };
+        let around = Around {
+            device: &self.table.device,
+            from: self.settings.namespaces,
+            login: &self.login,
+            kernel: self.memory.kernel(),
+        };
+        self.namespaces.read(sections, &around, &mut reading);
+        Ok(reading)
+    }
+
+    /// The name of the network namespace that the kernel's log calls by this number: `table full in netns
+    /// 4026532177`.
+    pub fn namespace_of(&self, netns: u64) -> Option<&str> {
+        self.namespaces.name_of(netns)
     }
 
     /// Whether the next reply must have the minute's part, whatever the time.

@@ -10,6 +10,12 @@ pub(crate) const STAT: [&str; 2] = ["/proc/net/stat/nf_conntrack", "/proc/net/st
 /// The section of the statistics command, however it is run.
 pub(crate) const STATS_COMMAND: &str = "conntrack -S";
 
+/// The sections of the other network namespaces: the walk over all processes, the same by root, and the
+/// tables between two walks.
+pub(crate) const NAMESPACES: &str = "namespaces";
+pub(crate) const NAMESPACES_SUDO: &str = "cliffwatch-netns";
+pub(crate) const NAMESPACE_READERS: &str = "namespace readers";
+
 pub(crate) const KERNEL: &str = "/proc/sys/kernel/osrelease";
 pub(crate) const UPTIME: &str = "/proc/uptime";
 pub(crate) const DATE: &str = "date +%s";

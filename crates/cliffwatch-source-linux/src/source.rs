@@ -2,14 +2,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cliffwatch_model::{ErrorKind, NewConnection, Reachability, Reading, SourceError};
+use cliffwatch_model::{ErrorKind, Fault, FaultKind, NewConnection, Reachability, Reading, SourceError};
 use cliffwatch_source::{PollContext, SessionSource};
 use cliffwatch_transport::ssh::{Mode, Reply, Script, SshError, SshHub, SshSession, SshTarget};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::ConntrackStats;
-use crate::fetch::{Pace, Part, script};
+use crate::config::{ConntrackStats, LinuxSettings, NamespacesFrom};
+use crate::fetch::{Pace, Part, census, script};
 use crate::local::Local;
 use crate::login::Plan;
 use crate::parse::Decoder;
@@ -20,11 +20,17 @@ const SECRET_PAUSE: Duration = Duration::from_secs(30);
 /// a lost packet is no finding.
 const NEW_CONNECTION_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The least time for a first census; after it a poll must have twice what the last one took. A timeout
+/// cuts the session, so that one which came is not risked again for a while.
+const CENSUS_TIME_MIN: Duration = Duration::from_millis(300);
+const CENSUS_PAUSE: Duration = Duration::from_secs(600);
+
 /// One Linux host.
 #[derive(Debug)]
 pub(crate) struct LinuxSource {
     way: Way,
     stats: ConntrackStats,
+    namespaces: NamespacesFrom,
     state: Mutex<State>,
 }
 
@@ -34,6 +40,12 @@ pub(crate) enum Way {
     Ssh(Box<Held>),
 }
 
+impl Way {
+    fn has_lost_its_census(&self) -> bool {
+        matches!(self, Self::Ssh(held) if held.has_lost_its_census())
+    }
+}
+
 #[derive(Debug)]
 struct State {
     pace: Pace,
@@ -41,8 +53,9 @@ struct State {
 }
 
 impl LinuxSource {
-    pub(crate) fn new(way: Way, stats: ConntrackStats, decoder: Decoder) -> Self {
-        Self { way, stats, state: Mutex::new(State { pace: Pace::default(), decoder }) }
+    pub(crate) fn new(way: Way, settings: &LinuxSettings, decoder: Decoder) -> Self {
+        let LinuxSettings { conntrack_stats: stats, namespaces, .. } = *settings;
+        Self { way, stats, namespaces, state: Mutex::new(State { pace: Pace::default(), decoder }) }
     }
 }
 
@@ -52,7 +65,8 @@ impl SessionSource for LinuxSource {
         let asked = Instant::now();
         let deadline = asked + cx.deadline;
         let mut state = self.state.lock().await;
-        let part = if state.decoder.wants_all() { Part::All } else { state.pace.due(asked) };
+        let wants_all = state.decoder.wants_all() || self.way.has_lost_its_census();
+        let part = if wants_all { Part::All } else { state.pace.due(asked) };
         let reading = match &self.way {
             Way::Local(local) => {
                 let sections = timeout_at(deadline, local.read(part)).await.map_err(|_| {
@@ -61,8 +75,18 @@ impl SessionSource for LinuxSource {
                 state.decoder.read(&sections, cx.clock.now(), None)
             }
             Way::Ssh(held) => {
-                let reply = held.ask(script(part, self.stats), deadline).await?;
-                state.decoder.decode(&reply.stdout, cx.clock.now(), Some(reply.round_trip))
+                let Reply { mut stdout, round_trip, .. } =
+                    held.ask(script(part, self.stats, self.namespaces), deadline).await?;
+                let replied_at = cx.clock.now();
+                let missed = match census(self.namespaces).filter(|_| part == Part::All) {
+                    Some(census) => held.count(census, deadline, &mut stdout).await,
+                    None => None,
+                };
+                let reading = state.decoder.decode(&stdout, replied_at, Some(round_trip));
+                reading.map(|mut reading| {
+                    reading.faults.extend(missed);
+                    reading
+                })
             }
         }?;
         state.pace.done(part, asked);
@@ -108,12 +132,23 @@ struct Current {
     session: Arc<SshSession>,
     target: SshTarget,
     looked_at: Option<Instant>,
+    census_took: Duration,
+    census_at: Option<Instant>,
+    census_not_before: Option<Instant>,
 }
 
 impl Held {
     pub(crate) fn new(hub: Arc<SshHub>, plan: Plan, target: SshTarget) -> Self {
         let session = Arc::new(hub.session(target.clone()));
-        Self { hub, plan, current: Current { session, target, looked_at: None }.into() }
+        let current = Current {
+            session,
+            target,
+            looked_at: None,
+            census_took: Duration::ZERO,
+            census_at: None,
+            census_not_before: None,
+        };
+        Self { hub, plan, current: current.into() }
     }
 
     async fn ask(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
@@ -125,6 +160,47 @@ impl Held {
             }
             _ => answer,
         }
+    }
+
+    /// Adds the census to the minute's reply. What goes wrong with it leaves the rest as it is.
+    async fn count(&self, census: &Script, deadline: Instant, reply: &mut Vec<u8>) -> Option<Fault> {
+        let session = self.session();
+        // A forced command has printed all that it ever prints.
+        if session.status().mode == Some(Mode::ForcedCommand) {
+            return None;
+        }
+        let now = Instant::now();
+        let (needs, not_before) = {
+            let current = self.current();
+            (current.census_took * 2, current.census_not_before)
+        };
+        let needs = needs.max(CENSUS_TIME_MIN);
+        let why = if now + needs > deadline || not_before.is_some_and(|at| now < at) {
+            format!("the poll's timeout is too short for the census, which needs {} ms", needs.as_millis())
+        } else {
+            match session.ask(census, deadline).await {
+                Ok(answer) => {
+                    let mut current = self.current();
+                    current.census_took = answer.round_trip;
+                    current.census_at = Some(Instant::now());
+                    reply.extend(answer.stdout);
+                    return None;
+                }
+                Err(error) => {
+                    self.current().census_not_before = Some(now + CENSUS_PAUSE);
+                    format!("the census failed: {error}")
+                }
+            }
+        };
+        Some(Fault::new("per-namespace counts", FaultKind::Timeout, why))
+    }
+
+    /// Whether the shell that kept the last census's list has gone with its connection.
+    fn has_lost_its_census(&self) -> bool {
+        let (status, census_at) = (self.session().status(), self.current().census_at);
+        let connected_at = status.connected_for.and_then(|age| Instant::now().checked_sub(age));
+        status.mode == Some(Mode::ShellLoop)
+            && connected_at.zip(census_at).is_some_and(|(connected_at, census_at)| connected_at > census_at)
     }
 
     /// Makes a new session where the secret has changed since the last one. The hub knows the rejected

@@ -41,17 +41,24 @@ impl CpuTable {
     /// possible CPU (`ct_cpu_seq_show` in net/netfilter/nf_conntrack_standalone.c).
     pub(super) fn procfs(text: &str) -> Result<Self, String> {
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let columns: Vec<String> =
-            lines.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-        if columns.first().map(String::as_str) != Some("entries") {
-            return Err(not("the names of its columns", text));
-        }
+        let columns = Self::names(lines.next().unwrap_or_default())
+            .map_err(|_| not("the names of its columns", text))?;
         let rows = lines
             .map(|line| line.split_whitespace().map(hexadecimal).collect())
             .map(|row: Option<Vec<u64>>| row.filter(|row| row.len() == columns.len()))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| format!("a line is not {} hexadecimal numbers", columns.len()))?;
         Self { columns, rows }.checked()
+    }
+
+    /// The names of the columns, in their order.
+    pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
+        let columns: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        if columns.first().map(String::as_str) == Some("entries") {
+            Ok(columns)
+        } else {
+            Err(not("the names of its columns", text))
+        }
     }
 
     /// Reads what `conntrack -S` prints: `cpu=0 found=0 …`, decimal, one line per CPU. Without the right
@@ -112,6 +119,63 @@ impl CpuTable {
     fn column(&self, spellings: &[&str]) -> Option<impl Iterator<Item = u64>> {
         let index = self.columns.iter().position(|column| spellings.contains(&column.as_str()))?;
         Some(self.rows.iter().filter_map(move |row| row.get(index).copied()))
+    }
+}
+
+/// The table of one namespace as our own script shows it: a line for each of some hundred namespaces has no
+/// room for what is zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    used: u64,
+    table: CpuTable,
+}
+
+impl Row {
+    /// Reads `ENTRIES CPUS COLUMN.CPU=VALUE…`, hexadecimal values of the columns that have these names; or
+    /// `d ENTRIES cpu=0 found=0 …`, the count and what `conntrack -S` prints, decimal.
+    pub(super) fn parse(text: &str, columns: &[String]) -> Result<Self, String> {
+        if let Some(decimals) = text.strip_prefix("d ") {
+            let (used, printed) = decimals.split_once(' ').unwrap_or((decimals, ""));
+            let used = decimal(used).ok_or_else(|| not("a count", text))?;
+            return Ok(Self { used, table: CpuTable::command(&printed.replace(" cpu=", "\ncpu="))? });
+        }
+        let bad = || not("a namespace's table", text);
+        let mut words = text.split_whitespace();
+        let used = words.next().and_then(hexadecimal).ok_or_else(bad)?;
+        let cpus = words.next().and_then(decimal).and_then(|cpus| usize::try_from(cpus).ok());
+        let cpus = cpus.filter(|cpus| (1..=CPUS_MAX).contains(cpus)).ok_or_else(bad)?;
+        if columns.is_empty() {
+            return Err("the names of its columns are missing".into());
+        }
+        let mut rows = vec![vec![0; columns.len()]; cpus];
+        for row in &mut rows {
+            row.iter_mut().take(1).for_each(|entries| *entries = used);
+        }
+        for word in words {
+            let (place, value) = word.split_once('=').ok_or_else(bad)?;
+            let (column, cpu) = place.split_once('.').ok_or_else(bad)?;
+            let index = |word| decimal(word).and_then(|index| usize::try_from(index).ok());
+            let (column, cpu) = (index(column).ok_or_else(bad)?, index(cpu).ok_or_else(bad)?);
+            let cell = rows.get_mut(cpu).and_then(|row| row.get_mut(column)).filter(|cell| **cell == 0);
+            *cell.ok_or_else(bad)? = hexadecimal(value).ok_or_else(bad)?;
+        }
+        Ok(Self { used, table: CpuTable { columns: columns.to_vec(), rows } })
+    }
+
+    /// The number of entries.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// The counters that live on this kernel.
+    pub(super) fn counters(&self, kernel: Option<KernelVersion>) -> BTreeMap<CounterName, Counter> {
+        self.table.counters(kernel)
+    }
+
+    /// All of them together.
+    pub(super) fn total(&self) -> u64 {
+        let counters = self.counters(None);
+        counters.values().fold(0, |sum, counter| sum.saturating_add(counter.value()))
     }
 }
 
@@ -181,6 +245,38 @@ mod tests {
         let (netlink, fallback) = (CpuTable::command(netlink).unwrap(), CpuTable::command(fallback).unwrap());
         assert_eq!(netlink.counters(None), fallback.counters(None));
         assert_eq!((netlink.entries(), fallback.entries()), (None, Some(9)));
+    }
+
+    #[test]
+    fn what_a_row_leaves_out_is_zero() {
+        let columns = CpuTable::names("entries drop early_drop").unwrap();
+        let row = Row::parse("1f4 3 1.0=a 1.2=ffffffff", &columns).unwrap();
+        assert_eq!((row.used(), parts(&row.table, None, "drop")), (500, Some(vec![10, 0, 0xffff_ffff])));
+        assert_eq!(parts(&row.table, None, "early_drop"), Some(vec![0, 0, 0]));
+        assert_eq!(row.table.entries(), Some(500));
+        let whole = CpuTable::procfs("entries drop early_drop\n1f4 a 0\n1f4 0 0\n1f4 ffffffff 0\n").unwrap();
+        assert_eq!(row.table, whole);
+        for bad in [
+            "",
+            "5",
+            "5 0",
+            "5 2049",
+            "x 2",
+            "5 2 1.0",
+            "5 2 3.0=1",
+            "5 2 1.2=1",
+            "5 2 1.0=x",
+            "5 2 1.0=1 1.0=2",
+        ] {
+            assert!(Row::parse(bad, &columns).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_command_has_its_own_count() {
+        let row = Row::parse("d 70 cpu=0 found=0 drop=3 cpu=1 found=1 drop=4", &[]).unwrap();
+        assert_eq!((row.used(), parts(&row.table, None, "drop")), (70, Some(vec![3, 4])));
+        assert!(Row::parse("d 70", &[]).is_err() && Row::parse("d x cpu=0 drop=1", &[]).is_err());
     }
 
     #[test]

@@ -167,7 +167,7 @@ fn sudo_hint(login: &str) -> String {
 }
 
 /// What a command that printed no statistics complains about.
-fn complaint(text: &str) -> FaultKind {
+pub(super) fn complaint(text: &str) -> FaultKind {
     let text = text.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&[

@@ -10,6 +10,7 @@
 
 mod golden;
 mod local;
+mod namespaces;
 mod properties;
 mod settings;
 mod shells;

@@ -34,6 +34,10 @@ fn reply_like() -> impl Strategy<Value = Vec<u8>> {
         "/proc/net/snmp",
         "/proc/net/sockstat",
         "date +%s",
+        "namespaces",
+        "namespaces",
+        "cliffwatch-netns",
+        "namespace readers",
     ]);
     let body = prop_oneof![
         "[0-9]{0,22}",
@@ -46,6 +50,10 @@ fn reply_like() -> impl Strategy<Value = Vec<u8>> {
         "[0-9]{1,20}(\\.[0-9]{0,20})? 1",
         "a\nb\n eth0: ([0-9]{1,20} ){0,16}\n",
         "TCP: (inuse|tw|mem) [0-9]{0,21}",
+        "walk net/(dev|stat/nf_conntrack) [0-9]{1,3} [0-9]{1,20}\\.[0-9]{2} 9.99 (-|time) [0-9]{0,21} [0-9]{0,21}\nnow [0-9]{1,21}\n\
+         (run [0-9]{1,3}\t[a-c]{1,2}\n){0,3}columns entries drop early_drop\n\
+         (ns [0-9]{1,3}\t[0-9]{1,2}\t[0-9]{0,21}\t[0-9]{0,3}\t[a-c]{0,2}\t[0-9a-f]{1,17} [0-9]{1,4}( [0-9].[0-9]=[0-9a-f]{0,17}){0,3}\t(/lxc/[a-c])?\t\n){0,6}",
+        "columns entries drop\n([0-9]{1,3}\t[0-9]{1,2}\t[0-9a-f]{1,17} [0-9]( [0-9].[0-9]=[0-9a-f]{0,9}){0,3}\n){0,4}",
         any::<String>(),
     ];
     let state = prop::sample::select(vec!["", " missing", " denied", " later"]);
@@ -63,6 +71,9 @@ fn check(reading: &Reading) {
         assert!(reading.load.figures.get(name).is_none_or(|share| *share <= 100.0), "{reading:?}");
     }
     assert!(reading.load.clock_skew_seconds.is_none_or(f64::is_finite));
+    let tables: std::collections::BTreeSet<_> =
+        reading.samples.iter().map(|sample| sample.table.id()).collect();
+    assert_eq!(tables.len(), reading.samples.len(), "each table once: {reading:?}");
     for sample in &reading.samples {
         assert!(sample.setup_rate.is_none() && sample.counters.keys().all(|name| name.as_str() != "new"));
         assert_eq!(sample.sheds_at, sample.capacity.ok().map(|capacity| capacity.limit.get() / 100 * 95));

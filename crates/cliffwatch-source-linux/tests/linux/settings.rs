@@ -59,10 +59,10 @@ fn change_credential(target: &mut Target, change: impl FnOnce(&mut Credential)) 
 #[test]
 fn a_good_device_has_no_problem() {
     assert_eq!(complaints(|_| {}), Vec::<String>::new());
-    assert_eq!(
-        complaints(|t| t.settings = settings(r#"{"namespaces":false,"evidence":true}"#)),
-        Vec::<String>::new()
-    );
+    for namespaces in ["false", "true", "\"sudo\""] {
+        let text = format!(r#"{{"namespaces":{namespaces},"evidence":true}}"#);
+        assert_eq!(complaints(|t| t.settings = settings(&text)), Vec::<String>::new());
+    }
     assert_eq!(factory().interval_min(), Duration::from_secs(1));
 }
 
@@ -90,7 +90,10 @@ fn each_mistake_has_its_own_words() {
     one(|t| t.ssh.legacy = true, "ssh.legacy: ");
     one(|t| t.settings = settings(r#"{"namespace":true}"#), "!settings.namespace: unknown field `namespace`");
     one(|t| t.settings = settings(r#"{"conntrack_stats":"root"}"#), "!settings");
-    one(|t| t.settings = settings(r#"{"namespaces":true}"#), "settings.namespaces: other network namespaces");
+    one(
+        |t| t.settings = settings(r#"{"namespaces":"root"}"#),
+        "!settings: invalid value: string \"root\", expected true, false or sudo",
+    );
     one(|t| Arc::make_mut(&mut t.device).address = Some("host:0".into()), "!address: `host:0` is not");
     one(|t| Arc::make_mut(&mut t.device).address = None, "!address: a linux device needs one");
     one(

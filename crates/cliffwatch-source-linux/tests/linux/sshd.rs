@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_source::testkit::plain_target;
-use cliffwatch_source::{Credential, HostKey, SecretRef, SourceFactory as _, Target};
+use cliffwatch_source::{Credential, HostKey, SecretRef, Settings, SourceFactory as _, Target};
 use cliffwatch_source_linux::LinuxFactory;
 use cliffwatch_transport::ssh::SshHub;
 use tempfile::TempDir;
@@ -88,6 +88,9 @@ impl Sshd {
         }));
         let line = text(Command::new("ssh-keygen").arg("-lf").arg(self.key("host_key.pub")));
         target.ssh.host_key = Some(HostKey::Pinned(vec![line.split(' ').nth(1).unwrap().to_owned()]));
+        // Whatever else runs on this machine.
+        target.settings =
+            Settings::new(serde_json::json!({ "namespaces": false }).as_object().unwrap().clone());
         target
     }
 }
