@@ -35,7 +35,7 @@ fn the_namespace_that_fills_is_the_one_that_alerts() {
     let Some(_lock) = ConntrackLock::lower(LIMIT, Some(262_144)) else { return };
     let _few: [Flows; 2] = [&blue, &red].map(few_flows);
     let (container, inode) = container();
-    let sshd = Sshd::inside(&gate);
+    let mut sshd = Sshd::inside(&gate);
     let service = Service::start(Setup {
         inventory: Inventory::new().with(DEVICE, &sshd).and("settings: { namespaces: true }").to_string(),
         rules: RULES.to_owned(),
@@ -62,6 +62,12 @@ fn the_namespace_that_fills_is_the_one_that_alerts() {
     }
     assert!(table(&service, &blue_name).expect("its table")["used"].as_u64() >= Some(LIMIT * 9 / 10));
     assert_eq!(sshd.logins(), 1);
+    // The list of whom to read is lost with the shell that kept it, and made anew with the next one.
+    sshd.cut_sessions();
+    service.wait("another login", || (sshd.logins() == 2).then_some(()));
+    let seen = || table(&service, &red_name).map(|table| table["observed_at"].clone());
+    let before = seen();
+    service.wait("the namespaces over the new session", || (seen() != before).then_some(()));
     // A container that ends takes its table with it, and nobody is told.
     drop(container);
     eventually(NEXT_CENSUS, "the container's table to go", || {

@@ -24,6 +24,6 @@ END {
     }
     for (digits = 8; digits >= 0; digits--)
         for (n = 1; n <= namespaces; n++)
-            if ((n in full) && full[n] == digits && shown < 2000) { shown++; list = list " " reader[found[n]] }
+            if ((n in full) && full[n] == digits && shown < 1999) { shown++; list = list " " reader[found[n]] }
     if (own != "") print own, from, to, cut, pids + 0, others - shown list
 }

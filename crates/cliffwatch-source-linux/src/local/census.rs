@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// The script's own limits.
 const TIME_MAX: Duration = Duration::from_secs(2);
 const PROCESSES_MAX: usize = 32_768;
-const NAMESPACES_MAX: usize = 2_000;
+const NAMESPACES_MAX: usize = 1_999;
 const NAMES_MAX: usize = 4_096;
 const GROUPS_MAX: usize = 3;
 /// Of one file: a container host's list of mounts is the longest.

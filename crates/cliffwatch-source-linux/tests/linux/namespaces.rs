@@ -231,3 +231,32 @@ fn root_reads_a_namespace_without_a_process() {
     let refused = Command::new("dash").args([program, "more"]).output().unwrap();
     assert!(!refused.status.success() && refused.stdout.is_empty());
 }
+
+/// More than are kept: the emptiest are left out, and counted.
+#[test]
+fn the_fullest_are_read() {
+    const FOUND: u64 = 2_500;
+    if !has(&["awk"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut walked = "held \n11 /proc/self/net/stat/nf_conntrack\nfrom 1.00\n".to_owned();
+    for n in 1..=FOUND {
+        let file = folder.path().join(n.to_string());
+        std::fs::write(&file, format!("entries drop\n{:08x} 00000000\n", n * 7)).unwrap();
+        walked.push_str(&format!("{} {}\n", n + 100, file.display()));
+    }
+    walked.push_str("to 1.50 -\n");
+    let input = folder.path().join("walked");
+    std::fs::write(&input, walked).unwrap();
+    let mut awk = Command::new("awk");
+    awk.env("LC_ALL", "C").arg(include_str!("../../src/fetch/pick.awk")).arg(&input);
+    let said = String::from_utf8(awk.output().unwrap().stdout).unwrap();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    assert_eq!(words[..6], ["11", "1.00", "1.50", "-", "2500", "501"]);
+    assert_eq!(words.len(), 6 + 1_999);
+    // In tables of as many hexadecimal digits the order is that in which they were found.
+    let read: Vec<u64> =
+        words[6..].iter().map(|file| file.rsplit('/').next().unwrap().parse().unwrap()).collect();
+    assert!((586..=FOUND).all(|n| read.contains(&n)), "{said}");
+}
