@@ -5,9 +5,11 @@ use cliffwatch_transport::ssh::{ENVELOPES, Script};
 
 use crate::config::{ConntrackStats, LinuxSettings, NETNS_SUDO_RULE, NamespacesFrom, SUDO_RULE};
 use crate::fetch::{self, Part};
-use crate::{login, paths};
+use crate::{login, paths, probe};
 
 const FILES: &str = "none: every file is readable for everybody, unless something hides it";
+
+const RIGHTS: &str = "none; sudo may log that it was asked for what is not allowed";
 
 /// Whatever the settings are. What a setting adds to a script is listed as the lines that it adds.
 pub(crate) fn of_platform() -> Vec<Access> {
@@ -18,6 +20,7 @@ pub(crate) fn of_platform() -> Vec<Access> {
     let command = only("conntrack_stats: command", command_right(ConntrackStats::Command, "LOGIN"));
     let sudo = only("conntrack_stats: sudo", command_right(ConntrackStats::Sudo, "LOGIN"));
     list.push(access("one line more in both scripts", fetch::COMMAND.trim_end(), command, AccessWhen::Poll));
+    let unless = "none; not with `evidence: false`";
     list.push(access("one line more in both scripts", fetch::SUDO.trim_end(), sudo, AccessWhen::Poll));
     let namespaces = only("namespaces: sudo", namespaces_right("LOGIN"));
     list.push(access(
@@ -26,6 +29,7 @@ pub(crate) fn of_platform() -> Vec<Access> {
         namespaces,
         AccessWhen::Minute,
     ));
+    list.extend(probes(RIGHTS, Some(unless)));
     list
 }
 
@@ -42,6 +46,7 @@ pub(crate) fn of_device(target: &Target) -> Vec<Access> {
     let login = login.unwrap_or("LOGIN");
     list.extend(command(settings.conntrack_stats, login));
     list.extend(namespaces_command(settings.namespaces, login));
+    list.extend(probes(RIGHTS, (settings.evidence != Some(false)).then_some(RIGHTS)));
     list
 }
 
@@ -69,6 +74,8 @@ fn of_this_machine(settings: LinuxSettings) -> Vec<Access> {
         list.push(access("namespaces", table, FILES, AccessWhen::Poll));
     }
     list.extend(namespaces_command(settings.namespaces, ourselves));
+    let evidence = (settings.evidence != Some(false)).then_some(RIGHTS);
+    list.extend(probes(RIGHTS, evidence).into_iter().filter(|access| !access.action.contains("times")));
     list
 }
 
@@ -91,6 +98,12 @@ fn session(address: &str, target: Option<&Target>) -> Vec<Access> {
         "a login with a POSIX shell, or a forced command instead",
         AccessWhen::Session,
     ));
+    list.push(access(
+        "new connection",
+        format!("TCP connection to {address} as far as the server's SSH identification; no login"),
+        "none",
+        AccessWhen::Ask,
+    ));
     list.extend(ENVELOPES.map(|(what, text)| access(what, text, "the same login", AccessWhen::Session)));
     list
 }
@@ -112,6 +125,13 @@ fn namespaces_command(namespaces: NamespacesFrom, login: &str) -> Option<Access>
 
 fn namespaces_right(login: &str) -> String {
     format!("sudoers: {login} {NETNS_SUDO_RULE}; the program is deploy/linux/cliffwatch-netns")
+}
+
+/// What only a probe sends; what would be allowed is asked and not done.
+fn probes(right: &str, evidence: Option<&str>) -> Vec<Access> {
+    let rest = [(&probe::RIGHTS, Some(right)), (&probe::EVIDENCE, evidence), (&probe::COST, Some(FILES))];
+    let sent = rest.into_iter().filter_map(|(text, right)| Some((text, right?)));
+    sent.map(|(text, right)| script(text, right, AccessWhen::Probe)).collect()
 }
 
 /// The one right beyond a login's own that a device's settings may ask for.
@@ -166,10 +186,11 @@ mod tests {
     #[test]
     fn every_script_of_this_crate_is_listed() {
         let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        assert_eq!(constructed(&sources), SCRIPTS.len(), "each script stands in a list of scripts");
+        let scripts: Vec<_> = SCRIPTS.into_iter().chain(probe::SCRIPTS).collect();
+        assert_eq!(constructed(&sources), scripts.len(), "each script stands in a list of scripts");
         let listed = of_platform();
         let known: Vec<&str> = listed.iter().flat_map(|access| access.action.lines()).collect();
-        for script in SCRIPTS {
+        for script in scripts {
             let unknown: Vec<&str> = script.text().lines().filter(|line| !known.contains(line)).collect();
             assert!(unknown.is_empty(), "{}: {unknown:?}", script.name());
         }

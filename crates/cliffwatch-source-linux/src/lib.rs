@@ -13,6 +13,7 @@ mod local;
 mod login;
 mod parse;
 mod paths;
+mod probe;
 mod source;
 
 pub use config::{ConntrackStats, LinuxSettings, NamespacesFrom};

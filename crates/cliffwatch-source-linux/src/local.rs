@@ -140,6 +140,11 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Runs one of our scripts on this machine; what it printed.
+pub(crate) async fn sh(script: &str) -> Vec<u8> {
+    run(&["sh", "-c", script]).await.unwrap_or_default().into_bytes()
+}
+
 /// Runs a program without a shell; it ends when the poll is given up.
 async fn run(words: &[&str]) -> std::io::Result<String> {
     let (program, arguments) = words.split_first().ok_or(ErrorKind::InvalidInput)?;

@@ -95,6 +95,18 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Where the device is.
+    pub(crate) fn address(&self) -> &Address {
+        &self.far.address
+    }
+
+    /// The jump host before it, and where that is.
+    pub(crate) fn jump(&self) -> Option<(&str, &Address)> {
+        self.jump.as_ref().map(|(name, far)| (&**name, &far.address))
+    }
+}
+
 impl Far {
     fn login(&self) -> Result<Login, SecretError> {
         // One name must stand for one secret: a reference with `{device}` in it leads to another place on

@@ -127,6 +127,16 @@ impl Decoder {
         self.namespaces.name_of(netns)
     }
 
+    /// The device's settings.
+    pub(crate) fn settings(&self) -> LinuxSettings {
+        self.settings
+    }
+
+    /// Who logs in, or `LOGIN` where that is not known.
+    pub(crate) fn login(&self) -> &str {
+        &self.login
+    }
+
     /// Whether the next reply must have the minute's part, whatever the time.
     pub(crate) fn wants_all(&self) -> bool {
         self.memory.is_empty()

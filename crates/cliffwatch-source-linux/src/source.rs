@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cliffwatch_model::{ErrorKind, Fault, FaultKind, NewConnection, Reachability, Reading, SourceError};
-use cliffwatch_source::{PollContext, SessionSource};
+use cliffwatch_source::{PollContext, ProbeContext, ProbeReport, SessionSource};
 use cliffwatch_transport::ssh::{Mode, Reply, Script, SshError, SshHub, SshSession, SshTarget};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -12,7 +12,8 @@ use crate::config::{ConntrackStats, LinuxSettings, NamespacesFrom};
 use crate::fetch::{Pace, Part, census, script};
 use crate::local::Local;
 use crate::login::Plan;
-use crate::parse::Decoder;
+use crate::parse::{Decoder, Sections};
+use crate::probe;
 
 /// How often a secret that the device rejects is looked up again: it may be a program that asks a vault.
 const SECRET_PAUSE: Duration = Duration::from_secs(30);
@@ -59,38 +60,64 @@ impl LinuxSource {
     }
 }
 
-#[async_trait]
-impl SessionSource for LinuxSource {
-    async fn poll(&self, cx: &PollContext<'_>) -> Result<Reading, SourceError> {
+/// A reply, and what was read in it.
+pub(crate) struct Answer {
+    pub(crate) reading: Reading,
+    pub(crate) sections: Sections,
+}
+
+impl LinuxSource {
+    /// Reads a part, or the one that is due.
+    pub(crate) async fn read(&self, part: Option<Part>, cx: &PollContext<'_>) -> Result<Answer, SourceError> {
         let asked = Instant::now();
         let deadline = asked + cx.deadline;
         let mut state = self.state.lock().await;
         let wants_all = state.decoder.wants_all() || self.way.has_lost_its_census();
-        let part = if wants_all { Part::All } else { state.pace.due(asked) };
-        let reading = match &self.way {
+        let due = if wants_all { Part::All } else { state.pace.due(asked) };
+        let part = part.unwrap_or(due);
+        let mut missed = None;
+        let (sections, replied_at, round_trip) = match &self.way {
             Way::Local(local) => {
                 let sections = timeout_at(deadline, local.read(part)).await.map_err(|_| {
                     SourceError::new(ErrorKind::Timeout, "this machine's own files were not read in time")
                 })?;
-                state.decoder.read(&sections, cx.clock.now(), None)
+                (sections, cx.clock.now(), None)
             }
             Way::Ssh(held) => {
                 let Reply { mut stdout, round_trip, .. } =
                     held.ask(script(part, self.stats, self.namespaces), deadline).await?;
                 let replied_at = cx.clock.now();
-                let missed = match census(self.namespaces).filter(|_| part == Part::All) {
-                    Some(census) => held.count(census, deadline, &mut stdout).await,
-                    None => None,
-                };
-                let reading = state.decoder.decode(&stdout, replied_at, Some(round_trip));
-                reading.map(|mut reading| {
-                    reading.faults.extend(missed);
-                    reading
-                })
+                if let Some(census) = census(self.namespaces).filter(|_| part == Part::All) {
+                    missed = held.count(census, deadline, &mut stdout).await;
+                }
+                (Sections::parse(&stdout)?, replied_at, Some(round_trip))
             }
-        }?;
+        };
+        let mut reading = state.decoder.read(&sections, replied_at, round_trip)?;
+        reading.faults.extend(missed);
         state.pace.done(part, asked);
-        Ok(reading)
+        Ok(Answer { reading, sections })
+    }
+
+    pub(crate) fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// The device's settings, and who logs in.
+    pub(crate) async fn settings(&self) -> (LinuxSettings, String) {
+        let decoder = &self.state.lock().await.decoder;
+        (decoder.settings(), decoder.login().to_owned())
+    }
+}
+
+#[async_trait]
+impl SessionSource for LinuxSource {
+    async fn poll(&self, cx: &PollContext<'_>) -> Result<Reading, SourceError> {
+        Ok(self.read(None, cx).await?.reading)
+    }
+
+    async fn probe(&self, cx: &ProbeContext<'_>) -> ProbeReport {
+        probe::probe(self, cx).await
     }
 
     async fn try_new_connection(&self, cx: &PollContext<'_>) -> Result<Option<Reachability>, SourceError> {
@@ -151,7 +178,11 @@ impl Held {
         Self { hub, plan, current: current.into() }
     }
 
-    async fn ask(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) async fn ask(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
         let answer = self.session().ask(script, deadline).await;
         let rejected = |error: &SshError| matches!(error.kind(), ErrorKind::Auth | ErrorKind::Breaker);
         match &answer {
@@ -235,7 +266,7 @@ impl Held {
         true
     }
 
-    fn session(&self) -> Arc<SshSession> {
+    pub(crate) fn session(&self) -> Arc<SshSession> {
         Arc::clone(&self.current().session)
     }
 

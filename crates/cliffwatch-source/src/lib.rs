@@ -5,6 +5,7 @@
 //! deadline, the back-off, the counting and the restarts, so that no platform can forget them.
 
 mod factory;
+mod probe;
 mod secret;
 mod secret_ref;
 mod settings;
@@ -15,6 +16,9 @@ pub mod testkit;
 
 pub use factory::{
     Access, AccessWhen, DecodeError, HubStatus, OpenError, Opened, Problem, SourceFactory, Weight,
+};
+pub use probe::{
+    Captured, Fact, Identity, PollCost, ProbeContext, ProbeReport, Tier, TierState, Trust, own_cpu_time,
 };
 pub use secret::Secret;
 pub use secret_ref::{Expansion, SecretError, SecretRef};

@@ -3,6 +3,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cliffwatch_model::{EvidenceItem, Reachability, Reading, SourceError, TableKey, Timestamp};
+use tokio::time::Instant;
+
+use crate::{ProbeContext, ProbeReport};
 
 /// What time it is, by our own clock. The engine has the one implementation that reads the system's.
 pub trait Clock: Send + Sync {
@@ -71,6 +74,13 @@ pub trait SessionSource: fmt::Debug + Send + Sync {
     /// When the attempt itself could not be made. A connection that is refused is a result.
     async fn try_new_connection(&self, _cx: &PollContext<'_>) -> Result<Option<Reachability>, SourceError> {
         Ok(None)
+    }
+
+    /// Connects once and finds out what can be read, what is missing and what a poll costs. Only a person
+    /// asks for it; what it sends that polls do not is listed as `probe`.
+    async fn probe(&self, cx: &ProbeContext<'_>) -> ProbeReport {
+        let asked = Instant::now();
+        ProbeReport::of_poll(self.poll(&cx.poll).await, asked.elapsed())
     }
 
     /// Standing warnings that an operator should see: a legacy key exchange, a fallback to slower polls.

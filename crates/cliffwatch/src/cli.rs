@@ -20,6 +20,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Validates configuration, inventory and rules without touching the network.
     Check(CheckArgs),
+    /// Connects once and tells what can be read, which right is missing, and which host key to pin.
+    #[command(mut_arg("inventory", |arg| arg.num_args(1)))]
+    Probe(ProbeArgs),
     /// Lists everything that can ever be sent to a device, offline: for change control.
     #[command(mut_arg("inventory", |arg| arg.num_args(1)))]
     Access(AccessArgs),
@@ -90,6 +93,39 @@ pub(crate) struct AccessArgs {
     /// How to print the list.
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// The devices to probe.
+    #[arg(value_name = "DEVICE", required_unless_present = "all", conflicts_with = "all")]
+    pub devices: Vec<String>,
+    /// Every device of the inventory.
+    #[arg(long)]
+    pub all: bool,
+    /// With --all: only devices with this label; several must all be there.
+    #[arg(long = "match", value_name = "LABEL=VALUE", requires = "all", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How to print what was found; JSON is one object a line.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+    /// Keep the raw replies, redacted, in DIR/DEVICE, as `decode` reads them.
+    #[arg(long, value_name = "DIR")]
+    pub capture: Option<PathBuf>,
+    /// Replace files that an earlier --capture left.
+    #[arg(long, requires = "capture")]
+    pub overwrite: bool,
+    /// Write the host keys that are not trusted yet to a new known_hosts file, to be reviewed.
+    #[arg(long, value_name = "FILE")]
+    pub pins: Option<PathBuf>,
+}
+
+/// `LABEL=VALUE`.
+fn label(text: &str) -> Result<(String, String), String> {
+    let (label, value) = text.split_once('=').ok_or("write LABEL=VALUE")?;
+    Ok((label.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Args)]

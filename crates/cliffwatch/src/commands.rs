@@ -9,6 +9,7 @@ mod estimate;
 mod health;
 mod openapi;
 mod poll;
+mod probe;
 mod replay;
 mod samples;
 mod schema;
@@ -81,6 +82,7 @@ async fn dispatch(command: Command) -> Result<Status, CommandError> {
     match command {
         Command::Check(args) => check::run(&args, &mut out),
         Command::Access(args) => access::run(&args, &mut out),
+        Command::Probe(args) => probe::run(&args, &mut out).await,
         Command::Poll(args) => poll::run(&args, &mut out).await,
         Command::Decode(args) => decode::run(&args, &mut out),
         Command::Config(ConfigCommand::Show(args)) => show::run(&args, &mut out),

@@ -11,6 +11,7 @@
 mod golden;
 mod local;
 mod namespaces;
+mod probe;
 mod properties;
 mod settings;
 mod shells;

@@ -4,7 +4,7 @@ use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelOpenFailure, Disconnect, Names};
 
-use super::host_key::{KeyFamily, ShownKey, Trust};
+use super::host_key::{Distrust, KeyFamily, ShownKey, Trust};
 
 /// A device's words in an error are cut here.
 const MAX_REASON_CHARS: usize = 200;
@@ -14,8 +14,8 @@ const MAX_REASON_CHARS: usize = 200;
 pub(super) struct Seen {
     pub(super) host_key: Option<ShownKey>,
     pub(super) family: Option<KeyFamily>,
-    /// Set where that key is not trusted: what was expected, and what to do.
-    pub(super) distrust: Option<(String, String)>,
+    /// Set where that key is not trusted.
+    pub(super) distrust: Option<Distrust>,
     /// `SSH-2.0-OpenSSH_9.2p1`.
     pub(super) server_version: Option<String>,
     /// Negotiated key exchange and cipher.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::algorithms;
 use super::client::{Client, Seen, Shared};
 use super::error::SshError;
-use super::host_key::{KeyFamily, Trust};
+use super::host_key::{Distrust, KeyFamily, Trust};
 use super::wire::{Wire, WireSwitch};
 
 /// A connection whose host key is trusted, before anybody has logged in.
@@ -94,9 +94,9 @@ where
 
 fn failure(error: Error, peer: &str, seen: &Seen, legacy: bool) -> SshError {
     let peer = peer.to_owned();
-    if let (Some(key), Some((expected, hint))) = (&seen.host_key, &seen.distrust) {
-        let seen = vec![key.clone()];
-        return SshError::HostKey { peer, seen, expected: expected.clone(), hint: hint.clone() };
+    if let (Some(key), Some(distrust)) = (&seen.host_key, &seen.distrust) {
+        let Distrust { expected, hint, contradicted } = distrust.clone();
+        return SshError::HostKey { peer, seen: vec![key.clone()], expected, hint, contradicted };
     }
     let doing = "exchanging keys";
     match error {

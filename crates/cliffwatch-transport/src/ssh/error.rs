@@ -77,6 +77,8 @@ pub enum SshError {
         expected: String,
         /// What to do about it.
         hint: String,
+        /// Whether another key was expected; otherwise nothing is known of the host.
+        contradicted: bool,
     },
     /// The known_hosts file could not be read, so that no key can be trusted.
     #[error("cannot read known_hosts file {}: {reason}", path.display())]
@@ -251,9 +253,12 @@ impl SshError {
     /// Two keys of one host, neither of them trusted; anything else that came later explains nothing.
     pub(super) fn and_also(self, later: Self) -> Self {
         match (self, later) {
-            (Self::HostKey { peer, mut seen, expected, hint }, Self::HostKey { seen: also, .. }) => {
+            (
+                Self::HostKey { peer, mut seen, expected, hint, contradicted },
+                Self::HostKey { seen: also, .. },
+            ) => {
                 seen.extend(also);
-                Self::HostKey { peer, seen, expected, hint }
+                Self::HostKey { peer, seen, expected, hint, contradicted }
             }
             (first, _) => first,
         }

@@ -67,6 +67,17 @@ impl ShownKey {
     }
 }
 
+/// Why a key is not trusted.
+#[derive(Clone, Debug)]
+pub(super) struct Distrust {
+    /// What was expected instead, as a fragment.
+    pub(super) expected: String,
+    /// What to do.
+    pub(super) hint: String,
+    /// Whether another key was expected; otherwise nothing is known of the host.
+    pub(super) contradicted: bool,
+}
+
 /// The kinds of host key that a server may hold side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyFamily {
@@ -123,15 +134,17 @@ impl Trust {
         matches!(self.policy, HostKeyPolicy::Pinned(_))
     }
 
-    /// `None` where the key is trusted, otherwise what was expected instead and what to do.
-    pub(super) fn distrust(&self, key: &PublicKey) -> Option<(String, String)> {
+    /// `None` where the key is trusted.
+    pub(super) fn distrust(&self, key: &PublicKey) -> Option<Distrust> {
         let seen = fingerprint(key);
+        let unknown = |expected, hint| Some(Distrust { expected, hint, contradicted: false });
+        let other = |expected, hint| Some(Distrust { expected, hint, contradicted: true });
         match &self.policy {
             HostKeyPolicy::Pinned(pins) if pins.iter().any(|pin| pin.0 == seen) => None,
-            HostKeyPolicy::Pinned(pins) => Some((format!("not the pinned {}", list(pins)), changed(&seen))),
+            HostKeyPolicy::Pinned(pins) => other(format!("not the pinned {}", list(pins)), changed(&seen)),
             HostKeyPolicy::KnownHosts(_) if self.known.revoked.contains(key.key_data()) => {
                 let advice = "this key was revoked in known_hosts: find out who answers with it";
-                Some(("which known_hosts marks as revoked".into(), advice.into()))
+                other("which known_hosts marks as revoked".into(), advice.into())
             }
             HostKeyPolicy::KnownHosts(_) if self.known.trusted.contains(key.key_data()) => None,
             HostKeyPolicy::KnownHosts(path) if self.known.trusted.is_empty() => {
@@ -139,15 +152,15 @@ impl Trust {
                     "if this is the device's key, add it to {} or pin it: host_key: \"{seen}\"",
                     path.display()
                 );
-                Some((format!("for which {} has no entry", path.display()), advice))
+                unknown(format!("for which {} has no entry", path.display()), advice)
             }
             HostKeyPolicy::KnownHosts(_) => {
                 let known: Vec<_> = self.known.trusted.iter().map(fingerprint_of).collect();
-                Some((format!("known_hosts has {}", list(&known)), changed(&seen)))
+                other(format!("known_hosts has {}", list(&known)), changed(&seen))
             }
             HostKeyPolicy::Unset => {
                 let advice = format!("if this is the device's key, pin it: host_key: \"{seen}\"");
-                Some(("and no host key is configured".into(), advice))
+                unknown("and no host key is configured".into(), advice)
             }
         }
     }

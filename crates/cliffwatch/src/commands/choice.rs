@@ -22,3 +22,10 @@ pub(super) fn chosen(targets: &[Target], names: &[String]) -> Result<Vec<Target>
         names => names.iter().map(|name| named(targets, name).cloned()).collect(),
     }
 }
+
+/// Those that carry every one of the labels.
+pub(super) fn matching(targets: &[Target], labels: &[(String, String)]) -> Vec<Target> {
+    let carries =
+        |target: &&Target| labels.iter().all(|(label, value)| target.device.labels.get(label) == Some(value));
+    targets.iter().filter(carries).cloned().collect()
+}

@@ -99,13 +99,18 @@ async fn read(
     let mut reading = result.unwrap_or_else(|_elapsed| {
         Err(SourceError::new(ErrorKind::Timeout, format!("no answer within {deadline:?}")))
     })?;
+    configure(&mut reading, target);
+    Ok(reading)
+}
+
+/// Puts the inventory's limits in the place of the device's.
+pub(super) fn configure(reading: &mut Reading, target: &Target) {
     for sample in &mut reading.samples {
         let bound = sample.capacity.map_or(Bound::Hard, |capacity| capacity.bound);
         if let Some(configured) = target.device.capacity.capacity_of(&sample.table, bound) {
             sample.capacity = Ok(configured);
         }
     }
-    Ok(reading)
 }
 
 fn utilization(sample: &Sample) -> Option<f64> {

@@ -8,6 +8,7 @@ mod configuration;
 mod history;
 mod mistakes;
 mod polling;
+mod probing;
 mod serving;
 
 use std::path::{Path, PathBuf};
