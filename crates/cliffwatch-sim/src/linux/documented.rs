@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use cliffwatch_source::SourceFactory as _;
+use cliffwatch_source_linux::LinuxFactory;
+use cliffwatch_transport::ssh::SshHub;
+
+use super::files::{self, Files};
+
+/// Characters of a path in a script.
+const PATH_CHARS: &str = "/_.-*${}[]";
+
+/// The commands that a host answers, word for word, and what each of them shows.
+#[derive(Debug)]
+pub struct Documented(Vec<Command>);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) text: Arc<str>,
+    /// In the order in which they are shown.
+    pub(super) files: Vec<Files>,
+}
+
+/// A script that reads what the simulation does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a documented script reads `{path}`, which no simulated host has yet: `{line}`")]
+pub struct Undocumentable {
+    /// What it reads.
+    pub path: String,
+    /// The line of the script.
+    pub line: String,
+}
+
+impl Documented {
+    /// What the adapter says that it can ever send.
+    ///
+    /// # Errors
+    /// When one of its scripts reads what the simulation does not have.
+    pub fn by_adapter() -> Result<Self, Undocumentable> {
+        Self::new(LinuxFactory::new(SshHub::new()).access().into_iter().map(|access| access.action))
+    }
+
+    /// These commands.
+    ///
+    /// # Errors
+    /// When one of them reads what the simulation does not have.
+    pub fn new(commands: impl IntoIterator<Item = String>) -> Result<Self, Undocumentable> {
+        let command = |text: String| {
+            let known = |line: &str| unknown_path(line).map_or(Ok(()), Err);
+            text.lines().try_for_each(known)?;
+            Ok(Command { files: files::shown_by(&text), text: text.into() })
+        };
+        commands.into_iter().map(command).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn commands(&self) -> &[Command] {
+        &self.0
+    }
+
+    pub(super) fn find(&self, text: &str) -> Option<usize> {
+        self.0.iter().position(|command| &*command.text == text)
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<&Command> {
+        self.0.get(number)
+    }
+}
+
+/// The first word of a line that is a path nobody knows.
+fn unknown_path(line: &str) -> Option<Undocumentable> {
+    let in_path = |c: char| c.is_ascii_alphanumeric() || PATH_CHARS.contains(c);
+    let words = line
+        .split(|c| !in_path(c))
+        .filter(|word| ["/proc/", "/sys/", "${n}_"].iter().any(|start| word.starts_with(start)));
+    let path = words.map(|word| word.trim_end_matches(['}', ']'])).find(|word| !files::is_known(word))?;
+    Some(Undocumentable { path: path.to_owned(), line: line.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_the_adapter_documents_can_be_answered() {
+        let documented = Documented::by_adapter().unwrap();
+        assert!(documented.find("exec sh").is_some());
+        let shown: Vec<usize> = documented.commands().iter().map(|command| command.files.len()).collect();
+        assert!(shown.contains(&4) && shown.iter().any(|count| *count > 15), "{shown:?}");
+    }
+
+    #[test]
+    fn a_script_that_reads_something_new_is_not_passed_over() {
+        let error = Documented::new(["cat /proc/uptime\ncat /proc/loadavg".to_owned()]).unwrap_err();
+        assert_eq!((error.path.as_str(), error.line.as_str()), ("/proc/loadavg", "cat /proc/loadavg"));
+    }
+}
