@@ -54,7 +54,7 @@ pub use http::{Http, Response};
 pub use inventory::Inventory;
 pub use netns::{Netns, Rules};
 pub use postgres::Postgres;
-pub use service::{Service, Setup, binary};
+pub use service::{Service, Setup, binary, built};
 pub use skip::{Need, needs, skip};
 pub use sshd::Sshd;
 pub use staged::{Scene, Staged};

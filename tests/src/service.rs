@@ -235,7 +235,16 @@ impl Drop for Service {
 ///
 /// When it cannot be built.
 pub fn binary() -> PathBuf {
-    let binary = profile_folder().join("cliffwatch");
+    built("cliffwatch")
+}
+
+/// Another binary of the workspace, as [`binary`].
+///
+/// # Panics
+///
+/// When it cannot be built.
+pub fn built(name: &str) -> PathBuf {
+    let binary = profile_folder().join(name);
     if !is_fresh(&binary) {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let profile = match profile_folder().file_name().and_then(|name| name.to_str()) {

@@ -12,9 +12,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cliffwatch-store", &["cliffwatch-model"]),
     ("cliffwatch-engine", &["cliffwatch-model", "cliffwatch-rules", "cliffwatch-source", "cliffwatch-store"]),
     ("cliffwatch-api", &["cliffwatch-model", "cliffwatch-engine", "cliffwatch-store"]),
+    // The documented commands of each platform, which its devices compare with what they are asked; and the clock.
+    (
+        SIMULATOR,
+        &[
+            "cliffwatch-model",
+            "cliffwatch-engine",
+            "cliffwatch-source",
+            "cliffwatch-source-linux",
+            "cliffwatch-transport",
+        ],
+    ),
 ];
 const ADAPTER: &str = "cliffwatch-source-";
 const BINARY: &str = "cliffwatch";
+/// It speaks the protocols from the other end: as a server.
+const SIMULATOR: &str = "cliffwatch-sim";
 
 /// What pure crates do without: no runtime, no network, no store, no chance, no log.
 const IMPURE: &[&str] = &[
@@ -45,7 +58,7 @@ fn complaints<'a>(name: &str, dependencies: impl IntoIterator<Item = &'a str>) -
     let wrong = |dependency: &&str| {
         let ours = dependency.starts_with(BINARY) && name != BINARY && !allowed.contains(dependency);
         let impure = PURE.contains(&name) && IMPURE.contains(dependency);
-        let connects = name != TRANSPORT && CONNECTORS.contains(dependency);
+        let connects = ![TRANSPORT, SIMULATOR].contains(&name) && CONNECTORS.contains(dependency);
         ours || impure || connects
     };
     let wrong = dependencies.into_iter().filter(wrong);
@@ -92,6 +105,8 @@ mod tests {
             ("cliffwatch-engine", "cliffwatch-transport"),
             ("cliffwatch-source-panos", "reqwest"),
             ("cliffwatch", "russh"),
+            ("cliffwatch-engine", "cliffwatch-sim"),
+            ("cliffwatch-sim", "cliffwatch-store"),
             ("cliffwatch-unheard-of", "serde"),
         ] {
             assert_eq!(complaints(name, [dependency]).len(), 1, "{name} to {dependency}");

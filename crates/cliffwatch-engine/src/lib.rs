@@ -30,7 +30,7 @@ mod writer;
 pub use handle::{Handle, ReloadError};
 pub use scheduler::Changes;
 pub use service::{Options, Plan, Service, StartError, StoreOpener};
-pub use stats::Stats;
+pub use stats::{Histogram, Stats};
 
 #[cfg(test)]
 mod tests;

@@ -100,6 +100,7 @@ impl Running {
     pub(crate) fn refuse(&self, command: &str) -> bool {
         self.shared.record.undocumented(&self.device.name, command);
         self.offended.fetch_or(self.shared.strict, Ordering::Relaxed);
+        self.shared.changed.send_replace(());
         !self.shared.strict
     }
 

@@ -10,6 +10,7 @@ mod config;
 mod diagnostics;
 mod inventory;
 mod logging;
+mod open_files;
 mod registry;
 mod rules_file;
 mod value;

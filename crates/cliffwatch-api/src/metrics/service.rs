@@ -17,7 +17,16 @@ pub(crate) fn render(out: &mut Exposition, handle: &Handle) {
     let away = Stats::read(&handle.stats().store_away_since_micros) > 0 || handle.store().is_none();
     out.number("cliffwatch_store_up", Kind::Gauge, "Whether the store answers.", f64::from(u8::from(!away)));
     store(out, handle.stats());
+    slip(out, handle.stats());
     hubs(out, handle);
+}
+
+/// Its tail says whether one core is enough: a poll that begins late was waited for by nobody's device.
+fn slip(out: &mut Exposition, stats: &Stats) {
+    let help = "How much later than its tick each poll began, over all devices.";
+    let buckets = stats.slip.cumulative().map(|(bound, through)| (bound, count(through)));
+    let sum = count(stats.slip.sum_micros()) / 1e6;
+    out.family("cliffwatch_poll_slip_seconds", Kind::Histogram, help).histogram(buckets, sum);
 }
 
 fn store(out: &mut Exposition, stats: &Stats) {

@@ -17,6 +17,7 @@ pub(crate) struct Family<'a> {
 pub(crate) enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
 
 /// `{…}`, escaped and ready to be written again and again.
@@ -29,6 +30,7 @@ impl Exposition {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         self.0.push_str(&format!("# HELP {name} {}\n# TYPE {name} {kind}\n", escape(help, false)));
         Family { text: &mut self.0, name }
@@ -54,6 +56,17 @@ impl Family<'_> {
             self.text.push('}');
         }
         self.text.push_str(&format!(" {value}\n"));
+    }
+
+    /// Writes a histogram: each bound with how many were not above it, then the sum and the count.
+    pub(crate) fn histogram(&mut self, buckets: impl Iterator<Item = (f64, f64)>, sum: f64) {
+        let mut total = 0.0;
+        for (bound, through) in buckets {
+            let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+            self.text.push_str(&format!("{}_bucket{{le=\"{bound}\"}} {through}\n", self.name));
+            total = through;
+        }
+        self.text.push_str(&format!("{0}_sum {sum}\n{0}_count {total}\n", self.name));
     }
 
     /// Writes a sample of what is known.
@@ -119,6 +132,15 @@ mod tests {
         out.number("y", Kind::Gauge, "y", 3.0);
         let expected = "# HELP x_total a \"b\"\\nc\\\\\n# TYPE x_total counter\nx_total{a=\"\\\"},\\n\\\\x\"} 1.5\n\
                         # HELP y y\n# TYPE y gauge\ny 3\n";
+        assert_eq!(out.into_text(), expected);
+    }
+
+    #[test]
+    fn a_histogram_ends_with_infinity_and_its_count() {
+        let mut out = Exposition::default();
+        let buckets = [(0.5, 2.0), (f64::INFINITY, 3.0)];
+        out.family("x", Kind::Histogram, "x").histogram(buckets.into_iter(), 1.25);
+        let expected = "# HELP x x\n# TYPE x histogram\nx_bucket{le=\"0.5\"} 2\nx_bucket{le=\"+Inf\"} 3\nx_sum 1.25\nx_count 3\n";
         assert_eq!(out.into_text(), expected);
     }
 

@@ -118,6 +118,7 @@ impl DeviceTask {
         stats.missed_ticks_unreported.fetch_add(tick.missed, Ordering::Relaxed);
         let micros = u64::try_from(slip.as_micros()).unwrap_or(u64::MAX);
         stats.slip_micros_max.fetch_max(micros, Ordering::Relaxed);
+        stats.slip.note(slip);
         let warnings = self.session.warnings();
         self.shared.live.update(&self.target.device.name, |status| {
             status.missed_ticks_total += tick.missed;

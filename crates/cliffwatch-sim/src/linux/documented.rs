@@ -1,6 +1,9 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use cliffwatch_source::SourceFactory as _;
+use cliffwatch_model::{CapacityOverrides, Device, DeviceName};
+use cliffwatch_source::{Settings, SourceFactory as _, SshOptions, Target};
 use cliffwatch_source_linux::LinuxFactory;
 use cliffwatch_transport::ssh::SshHub;
 
@@ -21,6 +24,10 @@ pub(super) struct Command {
     pub(super) files: Vec<Files>,
 }
 
+/// Settings that change what is sent.
+const SETTINGS: [(&str, &str); 3] =
+    [("conntrack_stats", "procfs"), ("conntrack_stats", "command"), ("conntrack_stats", "sudo")];
+
 /// A script that reads what the simulation does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a documented script reads `{path}`, which no simulated host has yet: `{line}`")]
@@ -32,12 +39,18 @@ pub struct Undocumentable {
 }
 
 impl Documented {
-    /// What the adapter says that it can ever send.
+    /// What the adapter says that it can send, whatever a device's settings are.
     ///
     /// # Errors
     /// When one of its scripts reads what the simulation does not have.
     pub fn by_adapter() -> Result<Self, Undocumentable> {
-        Self::new(LinuxFactory::new(SshHub::new()).access().into_iter().map(|access| access.action))
+        let factory = LinuxFactory::new(SshHub::new());
+        let settings = SETTINGS
+            .map(|(key, value)| Settings::new([(key.to_owned(), value.into())].into_iter().collect()));
+        let lists =
+            settings.into_iter().map(|settings| factory.access_of(&target(factory.platform(), settings)));
+        let actions: BTreeSet<String> = lists.flatten().map(|access| access.action).collect();
+        Self::new(actions)
     }
 
     /// These commands.
@@ -63,6 +76,29 @@ impl Documented {
 
     pub(super) fn get(&self, number: usize) -> Option<&Command> {
         self.0.get(number)
+    }
+}
+
+/// Any host with these settings.
+fn target(platform: cliffwatch_model::Platform, settings: Settings) -> Target {
+    let device = Device {
+        name: DeviceName::ourselves(),
+        platform,
+        address: Some("192.0.2.1:22".into()),
+        labels: BTreeMap::new(),
+        interval: Duration::from_secs(10),
+        timeout: Duration::from_secs(9),
+        ha_peer: None,
+        depends_on: Vec::new(),
+        capacity: CapacityOverrides::default(),
+    };
+    Target {
+        device: Arc::new(device),
+        credential: None,
+        ssh: SshOptions::default(),
+        jump: None,
+        source_address: None,
+        settings,
     }
 }
 

@@ -113,6 +113,7 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cliffwatch_transport::ssh::ENVELOPES;
 
     const WORD: &str = "0123456789abcdef0123456789abcdef";
 
@@ -134,6 +135,17 @@ mod tests {
         }
         assert_eq!(calls, [Call { word: WORD.into(), script: 1 }]);
         assert_eq!(shell.typed(&line("up").repeat(2), &documented).unwrap().len(), 2);
+    }
+
+    /// The list for change control says how a script travels; here it is taken at its word.
+    #[test]
+    fn the_documented_envelopes_are_the_ones_that_are_understood() {
+        let documented = documented();
+        let [_, teach, run, alone, bare] = ENVELOPES
+            .map(|(_, text)| text.replace("NAME", "d").replace("SCRIPT", "date +%s").replace("RANDOM", WORD));
+        let mut shell = Shell::default();
+        assert_eq!(shell.typed(&format!("{teach}\n{run}\n"), &documented).unwrap().len(), 1);
+        assert!(once(&alone, &documented).is_some() && documented.find(&bare).is_some());
     }
 
     #[test]

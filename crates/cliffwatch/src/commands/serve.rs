@@ -11,6 +11,7 @@ use super::{CommandError, Status, store};
 use crate::cli::ServeArgs;
 use crate::config::{Config, Flags, TokenScope};
 use crate::diagnostics::{Level, Report};
+use crate::open_files;
 use crate::registry::Registry;
 
 /// The name of the file in the data folder that holds released events until they are stored.
@@ -26,6 +27,8 @@ pub(super) async fn run(args: &ServeArgs) -> Result<Status, CommandError> {
     let registry = Arc::new(Registry::new());
     let setup = Setup::load(&flags, &registry, DEPTH).usable()?;
     log_warnings(&setup.report);
+    let open_files = open_files::raise();
+    warn_too_few(open_files, &setup);
     let api = api_config(&setup.config).map_err(CommandError::Failed)?;
     let options = Options {
         poller: setup.config.poller.value.clone(),
@@ -46,7 +49,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<Status, CommandError> {
     let url = format!("{scheme}://{}", server.address());
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(url, version, devices = setup.targets.len(), store = %setup.config.store.value, "Cliffwatch is serving.");
-    let started = Started { flags, registry, access: server.access(), config: setup.config };
+    let started = Started { flags, registry, access: server.access(), config: setup.config, open_files };
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.run(stop.clone()));
     work(&service, &started, &mut signals).await;
@@ -74,6 +77,7 @@ struct Started {
     registry: Arc<Registry>,
     access: Access,
     config: Config,
+    open_files: Option<u64>,
 }
 
 /// Reloads when asked, until asked to stop.
@@ -122,6 +126,7 @@ async fn reload(service: &Service, started: &Started) -> Result<Changes, ReloadE
     started.access.apply(&api).map_err(|error| ReloadError::Refused(error.to_string()))?;
     log_warnings(&setup.report);
     warn_fixed(&started.config, &setup.config);
+    warn_too_few(started.open_files, &setup);
     Ok(service.apply(plan(&setup)).await)
 }
 
@@ -135,6 +140,13 @@ fn warn_fixed(before: &Config, now: &Config) {
     ];
     for (key, _) in keys.into_iter().filter(|(_, differs)| *differs) {
         tracing::warn!(key, "The new value takes effect at the next start.");
+    }
+}
+
+/// Without it the last devices would fail with `too many open files`, and each connection to the API.
+fn warn_too_few(open_files: Option<u64>, setup: &Setup) {
+    if let Some(problem) = open_files::too_few(open_files, setup.targets.len()) {
+        tracing::warn!(problem, "Not every device can be held.");
     }
 }
 
