@@ -223,12 +223,47 @@ fn cpu_times(cpus: u32, up: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::track::Track;
 
     #[test]
     fn a_script_shows_what_it_mentions() {
         let script = "for f in ${n}_conntrack_count /proc/stat; do cat $f; done; [ -e /proc/net/sockstat6 ]";
         assert_eq!(shown_by(script), [Files::Count, Files::Sockets6, Files::Cpu]);
+    }
+
+    #[test]
+    fn a_reset_is_a_reboot_and_counters_move_with_their_series() {
+        let step = Duration::from_secs(10);
+        let track = |text: &str| Track::parse(text, step).unwrap();
+        let host = LinuxHost {
+            cpus: 2,
+            used: track("500 510 reset 7"),
+            counters: BTreeMap::from([("drop".to_owned(), track("0+3x2"))]),
+            ..LinuxHost::calm(Arc::new(super::super::Documented::new([]).unwrap()))
+        };
+        let reply = |steps: u32| {
+            let files = [Files::BootId, Files::Count, Files::Statistics, Files::Uptime];
+            host.reply("gw-1", &files, step * steps, Timestamp::from_secs(0))
+        };
+        let line = |steps: u32, below: &str, number: usize| {
+            let reply = reply(steps);
+            let (_, rest) = reply.split_once(&format!("/{below} <==\n")).unwrap();
+            rest.lines().nth(number).unwrap().to_owned()
+        };
+        assert_eq!(
+            [line(0, "boot_id", 0) == line(1, "boot_id", 0), line(1, "boot_id", 0) == line(2, "boot_id", 0)],
+            [true, false]
+        );
+        assert_eq!([line(1, "nf_conntrack_count", 0), line(9, "nf_conntrack_count", 0)], ["510", "7"]);
+        assert_eq!([line(1, "uptime", 0), line(3, "uptime", 0)], ["2592010.00 2592010.00", "10.00 10.00"]);
+        let drops = |steps: u32| {
+            [1, 2].map(|cpu| line(steps, "nf_conntrack", cpu).split_whitespace().nth(10).unwrap().to_owned())
+        };
+        assert_eq!([drops(1), drops(2)], [["00000001", "00000002"], ["00000003", "00000003"]]);
     }
 
     #[test]

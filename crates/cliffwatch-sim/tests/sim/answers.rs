@@ -71,19 +71,6 @@ async fn the_count_follows_its_series() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reset_is_a_reboot() {
-    let step = Duration::from_millis(200);
-    let rebooting = LinuxHost { used: Track::parse("500 reset 7", step).unwrap(), ..host() };
-    let lab = Lab::with(vec![(rebooting, Vec::new())], true);
-    let source = lab.open("gw-1");
-    let first = poll(&*source).await.unwrap();
-    tokio::time::sleep(step * 2).await;
-    let second = poll(&*source).await.unwrap();
-    assert_ne!(first.epoch, second.epoch);
-    assert_eq!(second.samples[0].used, Some(7));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_hosts_answer_each_for_itself() {
     let one = |number: u64| (LinuxHost { used: Track::constant(number), ..host() }, Vec::new());
     let lab = Lab::with((1..=100).map(one).collect(), true);

@@ -71,13 +71,3 @@ async fn a_slow_device_is_slow_and_right() {
     let reading = poll(&*lab.open("gw-1")).await.unwrap();
     assert!(reading.reachability.held_ms.unwrap() >= 300.0 && reading.faults.is_empty());
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fault_has_its_time() {
-    let span: Span = "garbage@0s..1s".parse().unwrap();
-    let lab = Lab::of(&[&[span]]);
-    let source = lab.open("gw-1");
-    assert_eq!(poll(&*source).await.unwrap_err().kind, ErrorKind::Parse);
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
-    poll(&*source).await.unwrap();
-}
