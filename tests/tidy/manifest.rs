@@ -58,7 +58,8 @@ mod tests {
             .filter_map(|file| {
                 let path = file.path.strip_prefix("tests/")?;
                 let is_root = path.ends_with(".rs") && !path.contains('/') || path.ends_with("/main.rs");
-                (is_root && !path.starts_with("src/")).then(|| path.to_owned())
+                let elsewhere = path.starts_with("src/") || path.starts_with("benches/");
+                (is_root && !elsewhere).then(|| path.to_owned())
             })
             .collect();
         assert!(files.contains(&"tidy/main.rs".to_owned()));

@@ -2,6 +2,7 @@
 
 mod documented;
 mod files;
+mod namespaces;
 mod shell;
 mod ssh;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use crate::track::Track;
 
 pub use documented::{Documented, Undocumentable};
+pub use namespaces::Namespace;
 pub(crate) use ssh::serve;
 
 /// The account that the fleet's key opens.
@@ -34,6 +36,8 @@ pub struct LinuxHost {
     pub used: Track,
     /// Columns of the statistics by name, summed over the CPUs. The others are 0.
     pub counters: BTreeMap<String, Track>,
+    /// Other network namespaces.
+    pub namespaces: Vec<Namespace>,
 }
 
 impl LinuxHost {
@@ -47,6 +51,7 @@ impl LinuxHost {
             buckets: 65_536,
             used: Track::constant(40_000),
             counters: BTreeMap::new(),
+            namespaces: Vec::new(),
         }
     }
 

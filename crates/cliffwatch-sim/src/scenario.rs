@@ -153,6 +153,7 @@ impl WrittenGroup {
             release: release.unwrap_or(calm.release),
             counters: counters.into_iter().map(counter).collect::<Result<_, _>>()?,
             documented: calm.documented,
+            namespaces: Vec::new(),
         };
         let faults = faults.iter().map(span).collect::<Result<_, _>>()?;
         Ok(Group { share: share.unwrap_or(1), host, faults, name })

@@ -28,8 +28,9 @@ use device::DeviceTask;
 const CONTROLS_MAX: usize = 4;
 /// Questions that may wait for one device; more are dropped, since the rules ask again.
 const ASKS_MAX: usize = 4;
-/// At the start one device more is polled after each such step, so that thousands do not log in at once.
-const START_STEP: Duration = Duration::from_millis(20);
+/// At the start one device more is polled after each such step, so that thousands do not log in at once: a
+/// login costs one core up to 2 ms, and what is late after its first one is late for its polls, too.
+const START_STEP: Duration = Duration::from_millis(4);
 
 /// What every device task shares.
 pub(crate) struct Shared {

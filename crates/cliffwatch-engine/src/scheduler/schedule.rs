@@ -22,7 +22,7 @@ pub(super) struct Tick {
 }
 
 impl Schedule {
-    /// A schedule from `now` on. The first tick comes within `spread`.
+    /// A schedule from `now` on. The first tick comes within `spread`, which may be longer than an interval.
     pub(super) fn new(
         device: &DeviceName,
         interval: Duration,
@@ -31,7 +31,7 @@ impl Schedule {
         spread: Duration,
     ) -> Self {
         let share = share_of(device);
-        let first = now + spread.min(interval).mul_f64(share);
+        let first = now + spread.mul_f64(share);
         Self { origin, phase: interval.mul_f64(share), interval, next: first }
     }
 

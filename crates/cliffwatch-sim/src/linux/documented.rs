@@ -24,9 +24,9 @@ pub(super) struct Command {
     pub(super) files: Vec<Files>,
 }
 
-/// Settings that change what is sent.
-const SETTINGS: [(&str, &str); 3] =
-    [("conntrack_stats", "procfs"), ("conntrack_stats", "command"), ("conntrack_stats", "sudo")];
+/// Settings that change what is sent: where the statistics and where other namespaces come from.
+const SETTINGS: [[&str; 2]; 5] =
+    [["procfs", "true"], ["procfs", "false"], ["procfs", "sudo"], ["command", "true"], ["sudo", "true"]];
 
 /// A script that reads what the simulation does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,10 +45,15 @@ impl Documented {
     /// When one of its scripts reads what the simulation does not have.
     pub fn by_adapter() -> Result<Self, Undocumentable> {
         let factory = LinuxFactory::new(SshHub::new());
-        let settings = SETTINGS
-            .map(|(key, value)| Settings::new([(key.to_owned(), value.into())].into_iter().collect()));
-        let lists =
-            settings.into_iter().map(|settings| factory.access_of(&target(factory.platform(), settings)));
+        let lists = SETTINGS.iter().map(|[stats, namespaces]| {
+            let words = [("conntrack_stats", stats), ("namespaces", namespaces)];
+            let settings = words.into_iter().map(|(key, word)| match *word {
+                "true" => (key.to_owned(), true.into()),
+                "false" => (key.to_owned(), false.into()),
+                word => (key.to_owned(), word.into()),
+            });
+            factory.access_of(&target(factory.platform(), Settings::new(settings.collect())))
+        });
         let actions: BTreeSet<String> = lists.flatten().map(|access| access.action).collect();
         Self::new(actions)
     }

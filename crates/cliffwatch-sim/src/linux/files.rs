@@ -4,7 +4,7 @@ use std::time::Duration;
 use cliffwatch_model::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::LinuxHost;
+use super::{LinuxHost, namespaces};
 
 /// What a script may show of a host: one file, or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,15 @@ pub(super) enum Files {
     Snmp,
     Sockets,
     Sockets6,
+    /// The census of other network namespaces, and their tables between two of them.
+    Namespaces,
+    NamespaceReaders,
+    /// The same by root, which the login may not be here.
+    NamespacesByRoot,
 }
 
 /// What of a script's text makes it show what.
-const SHOWN: [(&str, Files); 20] = [
+const SHOWN: [(&str, Files); 23] = [
     ("/proc/sys/kernel/random/boot_id", Files::BootId),
     ("${n}_conntrack_count", Files::Count),
     ("${n}_conntrack_max", Files::Max),
@@ -51,21 +56,30 @@ const SHOWN: [(&str, Files); 20] = [
     ("${n}_conntrack_*timeout*", Files::Timeouts),
     ("/proc/stat", Files::Cpu),
     ("date +%s", Files::Date),
+    ("==> namespaces <==", Files::Namespaces),
+    ("==> namespace readers <==", Files::NamespaceReaders),
+    ("==> cliffwatch-netns <==", Files::NamespacesByRoot),
 ];
 
 /// What scripts look for and this host does not have, or what only guides them.
-const NOT_SHOWN: [&str; 5] = [
+const NOT_SHOWN: [&str; 11] = [
     "/proc/sys/net/netfilter/nf",
     "/proc/sys/net/ipv4/netfilter/ip",
     "/proc/sys/net/ipv4/netfilter/ip_conntrack_max",
     "/proc/net/stat/ip_conntrack",
     "/sys/devices/system/cpu/possible",
+    "/proc/",
+    "/proc/[0-9]*",
+    "/proc/self/$f",
+    "/proc/self/ns/net",
+    "/proc/1/net/dev",
+    "/proc/1/environ",
 ];
 
 const NETFILTER: &str = "/proc/sys/net/netfilter/";
 
 /// The columns of 5.15 and later: `ct_cpu_seq_show` in net/netfilter/nf_conntrack_standalone.c.
-const COLUMNS: [&str; 17] = [
+pub(super) const COLUMNS: [&str; 17] = [
     "entries",
     "clashres",
     "found",
@@ -113,7 +127,8 @@ pub(super) fn shown_by(script: &str) -> Vec<Files> {
         script.match_indices(what).any(|(at, _)| {
             let before = script.get(..at).and_then(|text| text.chars().next_back());
             let after = script.get(at + what.len()..).and_then(|text| text.chars().next());
-            !before.is_some_and(is_path) && !after.is_some_and(is_path)
+            // What is read into a variable is shown by its name elsewhere, or not at all.
+            before != Some('<') && !before.is_some_and(is_path) && !after.is_some_and(is_path)
         })
     };
     SHOWN.iter().filter(|(what, _)| mentions(what)).map(|(_, files)| *files).collect()
@@ -170,6 +185,9 @@ impl LinuxHost {
             Files::Snmp => show("/proc/net/snmp", "Tcp: RtoAlgorithm CurrEstab InSegs\nTcp: 1 12 34567\n"),
             Files::Sockets => show("/proc/net/sockstat", "TCP: inuse 15 orphan 0 tw 2 alloc 20 mem 3\n"),
             Files::Sockets6 => show("/proc/net/sockstat6", "TCP6: inuse 2\n"),
+            Files::Namespaces => show("namespaces", &namespaces::census(self, time, up)),
+            Files::NamespaceReaders => show("namespace readers", &namespaces::readers(self, time)),
+            Files::NamespacesByRoot => show("cliffwatch-netns", "sudo: a password is required\n"),
         }
     }
 
@@ -190,12 +208,16 @@ impl LinuxHost {
         for cpu in 0..u64::from(self.cpus) {
             let _text_takes_all = write!(text, "\n{:08x} ", self.count(time));
             for total in totals.iter().skip(1) {
-                let part = (total + cpu) / u64::from(self.cpus.max(1));
-                let _text_takes_all = write!(text, " {:08x}", part & u64::from(u32::MAX));
+                let _text_takes_all = write!(text, " {:08x}", part(*total, cpu, self.cpus));
             }
         }
         text
     }
+}
+
+/// A CPU's part of a total, as wide as the kernel's counter. The parts of a total that grows never shrink.
+pub(super) fn part(total: u64, cpu: u64, cpus: u32) -> u64 {
+    ((total + cpu) / u64::from(cpus.max(1))) & u64::from(u32::MAX)
 }
 
 const ZEROES: &str = "00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 \
