@@ -24,8 +24,10 @@ mod conditions;
 mod device;
 mod engine;
 mod event;
+mod flaps;
 mod lifecycle;
 mod observe;
+mod paging;
 mod phase;
 mod rule;
 mod ruleset;
@@ -42,6 +44,10 @@ pub use conditions::{
     Colliding, Condition, Line, NewConnections, NoParameters, Refusing, Stale, Utilization,
 };
 pub use engine::{DeviceFacts, Engine, OpenAlert, Verdicts};
+pub use paging::{
+    CRITICAL_AGAIN_AFTER, DIGEST_EVERY, Incidents, Matches, Notice, Repeat, SCOPES_MAX, Silence,
+    Surroundings, Topology, paging,
+};
 pub use rule::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Subject};
 pub use ruleset::{RULES_MAX, RuleEntry, RuleError, RuleSet};
 pub use span::parse_span;

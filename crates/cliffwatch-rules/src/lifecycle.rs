@@ -13,6 +13,7 @@
 //! - The time that counts towards `for` lies between readings that both held the condition, so a gap
 //!   between two of them counts and a dip below the raising line does not. A pending alert ends when it is
 //!   measured clear, or below the raising line for as long as `for`.
+//! - An alert that comes back within an hour must be clear for twice as long each time, up to an hour.
 //! - `told` marks what people are to be told: never `pending`; never a transition in backfilled history,
 //!   but for the end of an alert that they know of. What fires untold is told at the next live reading.
 
@@ -22,6 +23,7 @@ use cliffwatch_model::{AlertState, Severity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::RuleSpec;
+use crate::flaps::Flaps;
 use crate::phase::{Alert, Last, Phase};
 use crate::verdict::Verdict;
 
@@ -37,6 +39,9 @@ pub(crate) struct Progress {
     /// Transitions up to here were adopted: they are history and are not made again.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::state::micros")]
     pub(crate) settled: Option<Timestamp>,
+    /// How often it came back.
+    #[serde(default, skip_serializing_if = "Flaps::is_none")]
+    pub(crate) flaps: Flaps,
 }
 
 /// A transition that was made: one event.
@@ -84,7 +89,11 @@ impl Progress {
             alert.severity = before.max(severity);
         }
         let risen = (alert.severity > before).then_some(before);
-        let state = alert.advance(rule, verdict, risen.is_some(), now)?;
+        let was_pending = matches!(alert.phase, Phase::Pending { .. });
+        let state = alert.advance(rule, self.flaps.hold(rule), verdict, risen.is_some(), now)?;
+        if was_pending && state == AlertState::Firing {
+            self.flaps.fires(now.at);
+        }
         let shown = if state == AlertState::Firing { risen } else { None };
         self.enter(state, shown, now)
     }
@@ -158,6 +167,9 @@ impl Progress {
         } else {
             (Phase::Pending { held: Duration::ZERO, last: Last::Raised(onset) }, AlertState::Pending)
         };
+        if state == AlertState::Firing {
+            self.flaps.fires(now.at);
+        }
         self.alert = Some(Alert {
             onset,
             at: now.at,
@@ -192,6 +204,9 @@ impl Progress {
             alert.told = Some(alert.severity);
         }
         let change = Change { alert: *alert, state, previous_severity, told };
+        if state == AlertState::Resolved && !matches!(alert.phase, Phase::Pending { .. }) {
+            self.flaps.is_over(alert.at);
+        }
         if !state.is_open() {
             self.closed = Some(alert.onset);
             self.alert = None;

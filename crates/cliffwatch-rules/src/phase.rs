@@ -76,10 +76,11 @@ impl Phase {
 }
 
 impl Alert {
-    /// Moves on, and names the state to be reported where that is news.
+    /// Moves on, and names the state to be reported where that is news. `hold` is how long it must be clear.
     pub(crate) fn advance(
         &mut self,
         rule: &RuleSpec,
+        hold: Duration,
         verdict: Verdict,
         risen: bool,
         now: Moment,
@@ -100,10 +101,10 @@ impl Alert {
             (Phase::Recovering { .. }, Verdict::Between) => (Phase::Recovering { since: None }, None),
             (Phase::Recovering { since }, Verdict::Clear) => {
                 let since = since.unwrap_or(now.at);
-                let over = now.at.since(since) >= rule.hold;
+                let over = now.at.since(since) >= hold;
                 (Phase::Recovering { since: Some(since) }, over.then_some(AlertState::Resolved))
             }
-            (Phase::Firing | Phase::Stale, Verdict::Clear) if rule.hold.is_zero() => {
+            (Phase::Firing | Phase::Stale, Verdict::Clear) if hold.is_zero() => {
                 (self.phase, Some(AlertState::Resolved))
             }
             (Phase::Firing | Phase::Stale, Verdict::Clear) => {

@@ -130,6 +130,12 @@ impl Progress {
             return None;
         }
         self.settled = self.settled.max(Some(event.at));
+        let had_fired = current.is_some_and(|alert| !matches!(alert.phase, Phase::Pending { .. }));
+        match event.state {
+            AlertState::Firing if !had_fired => self.flaps.fires(event.at),
+            AlertState::Resolved if had_fired => self.flaps.is_over(event.at),
+            _ => {}
+        }
         if let Some(phase) = Phase::of(event) {
             let before = self.alert.replace(Alert::of(event, phase, current));
             return before.filter(|_| current.is_none());

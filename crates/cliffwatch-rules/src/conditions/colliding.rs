@@ -48,9 +48,19 @@ impl Colliding {
         }
         let verdict = self.line().judge(reading::number(collisions(view)), Severity::Warning);
         match verdict {
-            Verdict::Raised(_) if !self.is_unusual(view) => Verdict::Between,
+            Verdict::Raised(_) if self.is_unusual(view) => verdict,
+            Verdict::Raised(_) | Verdict::Between if self.is_usual(view) => Verdict::Clear,
+            Verdict::Raised(_) => Verdict::Between,
             verdict => verdict,
         }
+    }
+
+    /// Back at the everyday level, which may lie above the clearing line: as far below what is unusual as that
+    /// line is below the raising one.
+    fn is_usual(&self, view: &TableView<'_>) -> bool {
+        let line = |median: u32| f64::from(median) * self.times_median * self.clear / self.raise;
+        let collisions = reading::number(collisions(view));
+        view.memory.usual_collisions.median().is_some_and(|median| collisions < line(median))
     }
 
     fn is_unusual(&self, view: &TableView<'_>) -> bool {
