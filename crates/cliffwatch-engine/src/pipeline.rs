@@ -8,7 +8,7 @@ use cliffwatch_model::{
     AlertEvent, Ask, Device, DeviceName, ErrorKind, Ingest, IngestMemory, Observation, Outcome, Poll,
     TableId, Timestamp,
 };
-use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
+use cliffwatch_rules::{DeviceFacts, Engine, Incidents, Notice, RuleSet, Surroundings, Topology, paging};
 use cliffwatch_source::Clock;
 use cliffwatch_store::{DeviceChange, RuleStateChange};
 use tokio::sync::mpsc;
@@ -43,6 +43,8 @@ pub(crate) enum Input {
 /// Folds polls into observations, observations into events.
 pub(crate) struct Pipeline {
     rules: Engine,
+    incidents: Incidents,
+    topology: Topology,
     devices: HashMap<DeviceName, Known>,
     /// The numbers of devices that left: one that comes back goes on from there.
     retired: HashMap<DeviceName, u64>,
@@ -83,6 +85,8 @@ impl Pipeline {
         let rules = Engine::new(rules);
         let mut pipeline = Self {
             rules,
+            incidents: Incidents::default(),
+            topology: Topology::default(),
             devices: HashMap::new(),
             retired: HashMap::new(),
             resumed: false,
@@ -97,6 +101,7 @@ impl Pipeline {
         for device in devices {
             pipeline.know(device);
         }
+        pipeline.survey();
         pipeline
     }
 
@@ -123,16 +128,34 @@ impl Pipeline {
         }
     }
 
-    /// The line itself: ingest, observe, push, release.
+    /// The line itself: ingest, observe, form incidents, push, release.
     fn fold(&mut self, poll: Poll) {
         let Some((observation, memory)) = self.ingest(poll) else { return };
-        let verdicts = self.rules.observe(&observation);
+        let mut verdicts = self.rules.observe(&observation);
+        self.form_incidents(observation.header.finished_at, &mut verdicts.events);
         self.live.take(&observation, &verdicts.events);
         self.outbox.hold(&verdicts.events);
         self.push(observation, verdicts.events, memory);
         for ask in verdicts.asks {
             let _the_rules_ask_again = self.asks.try_send(ask).is_err();
         }
+    }
+
+    /// Gives events the ids of their incidents.
+    fn form_incidents(&mut self, now: Timestamp, events: &mut [AlertEvent]) {
+        let around = Surroundings { topology: &self.topology, silences: &[] };
+        let mut notices = self.incidents.settle(now, around);
+        notices.extend(paging(events, &mut self.incidents, around));
+        for notice in notices {
+            if let Notice::Page { at, incident_id, subject, .. } = notice {
+                tracing::warn!(%at, incident_id, subject, "An incident became critical.");
+            }
+        }
+    }
+
+    /// Takes which devices belong together, as the inventory and the rules have it now.
+    fn survey(&mut self) {
+        self.topology = Topology::new(self.devices.values().map(|known| &*known.device), self.rules.rules());
     }
 
     /// Numbers the poll and takes its deltas. Polls of a device that has left are nobody's.
@@ -176,6 +199,7 @@ impl Pipeline {
         for device in devices {
             self.know(device);
         }
+        self.survey();
         self.save_all();
     }
 
@@ -252,7 +276,9 @@ impl Pipeline {
                 known.last_seq = before.last_seq;
             }
             self.load_rules(&name, before.rules);
-            open.iter().filter(|event| event.device == name).for_each(|event| self.rules.adopt(event));
+            for event in open.iter().filter(|event| event.device == name) {
+                self.adopt(event);
+            }
             let now = self.clock.now();
             let header = cliffwatch_model::PollHeader { started_at: now, finished_at: now, ..last };
             let error =
@@ -277,6 +303,9 @@ impl Pipeline {
         drop(open);
         if is_newest || !event.state.is_open() {
             self.live.take_alert(event);
+        }
+        if is_newest {
+            self.incidents.adopt(event, &self.topology);
         }
     }
 

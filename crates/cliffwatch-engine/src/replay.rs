@@ -1,6 +1,8 @@
 //! Runs the rules over history: the same line as live, fed from the store or from a file.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod difference;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +11,12 @@ use cliffwatch_model::{
     AlertEvent, AlertState, CapacityOverrides, CounterClass, DeviceName, Ingest, IngestMemory, Observation,
     Poll, Severity, TableId, Timestamp,
 };
-use cliffwatch_rules::{DeviceFacts, Engine, RuleSet};
+use cliffwatch_rules::{
+    DeviceFacts, Engine, Incidents, Notice, RuleSet, Silence, Surroundings, Topology, paging,
+};
 use serde::Serialize;
+
+pub use difference::{Change, Difference, Fired, differences};
 
 /// The interval of a device of which the history holds one line only: the inventory's default.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
@@ -20,10 +26,15 @@ pub struct Replay {
     engine: Engine,
     ingests: HashMap<DeviceName, Ingest>,
     known: HashMap<DeviceName, DeviceFacts>,
+    incidents: Incidents,
+    topology: Topology,
+    silences: Vec<Silence>,
     polls: u64,
     events: u64,
-    /// The alerts that somebody would have been paged for.
-    paged: HashSet<String>,
+    /// What people would have been told.
+    notices: Vec<Notice>,
+    /// The newest poll.
+    until: Option<Timestamp>,
     tables: BTreeMap<TableId, Lead>,
 }
 
@@ -41,7 +52,7 @@ pub struct Summary {
     pub polls: u64,
     /// Transitions of alerts.
     pub events: u64,
-    /// Alerts that entered critical, so that somebody would have been paged: once each.
+    /// Incidents that somebody would have been paged for: once each.
     pub pages: u64,
     /// When a new connection was first lost.
     pub first_refusal_at: Option<Timestamp>,
@@ -53,12 +64,16 @@ impl Replay {
     /// A replay with these rules, of devices of which only their names are known until [`Replay::know`].
     pub fn new(rules: Arc<RuleSet>) -> Self {
         Self {
+            topology: Topology::new([], &rules),
             engine: Engine::new(rules),
             ingests: HashMap::new(),
             known: HashMap::new(),
+            incidents: Incidents::default(),
+            silences: Vec::new(),
             polls: 0,
             events: 0,
-            paged: HashSet::new(),
+            notices: Vec::new(),
+            until: None,
             tables: BTreeMap::new(),
         }
     }
@@ -67,6 +82,12 @@ impl Replay {
     pub fn know(&mut self, facts: DeviceFacts) {
         self.known.insert(facts.name.clone(), facts.clone());
         self.engine.know(facts);
+    }
+
+    /// Takes what decides whom to page: which devices belong together, and what is silenced when.
+    pub fn surround(&mut self, topology: Topology, silences: Vec<Silence>) {
+        self.topology = topology;
+        self.silences = silences;
     }
 
     /// Replays one poll as a source made it.
@@ -88,9 +109,22 @@ impl Replay {
             });
         }
         self.polls += 1;
-        let events = self.engine.observe(observation).events;
+        let mut events = self.engine.observe(observation).events;
+        let around = Surroundings { topology: &self.topology, silences: &self.silences };
+        self.notices.extend(self.incidents.settle(header.finished_at, around));
+        self.notices.extend(paging(&mut events, &mut self.incidents, around));
+        self.until = self.until.max(Some(header.finished_at));
         self.score(observation, &events);
         events
+    }
+
+    /// What people would have been told so far, in time order.
+    pub fn notices(&self) -> Vec<Notice> {
+        let around = Surroundings { topology: &self.topology, silences: &self.silences };
+        // The instant of the newest poll is over, too.
+        let end = self.until.map(|until| until.plus(Duration::from_micros(1)));
+        let last = end.map(|end| self.incidents.clone().settle(end, around));
+        self.notices.iter().cloned().chain(last.into_iter().flatten()).collect()
     }
 
     fn score(&mut self, observation: &Observation, events: &[AlertEvent]) {
@@ -102,9 +136,6 @@ impl Replay {
         }
         for event in events {
             self.events += 1;
-            if is_page(event) {
-                self.paged.insert(event.alert_id.clone());
-            }
             if let (Some(table), true) = (event.table_id, warns(event)) {
                 let lead = self.tables.entry(table).or_default();
                 lead.fired_at = lead.fired_at.or(Some(event.at));
@@ -123,7 +154,8 @@ impl Replay {
         Summary {
             polls: self.polls,
             events: self.events,
-            pages: self.paged.len() as u64,
+            pages: self.notices().iter().filter(|notice| matches!(notice, Notice::Page { .. })).count()
+                as u64,
             first_refusal_at: self.tables.values().filter_map(|lead| lead.refused_at).min(),
             lead_time_seconds: leads.min().map(seconds),
         }
@@ -132,12 +164,6 @@ impl Replay {
 
 fn warns(event: &AlertEvent) -> bool {
     event.state == AlertState::Firing && event.severity >= Severity::Warning
-}
-
-/// Whether a person would be paged, if they were not for this alert already: it fires as critical. What
-/// backfill finds is told to nobody.
-fn is_page(event: &AlertEvent) -> bool {
-    event.told && event.state == AlertState::Firing && event.severity == Severity::Critical
 }
 
 /// The polls that lines of JSON tell of, in time order. What a line does not say takes its natural

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Decode(DecodeArgs),
     /// Runs rules over history.
     Replay(ReplayArgs),
+    /// Plays scenarios and compares what the rules make of them with what they must: for CI.
+    TestRules(TestRulesArgs),
     /// The configuration in force.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -170,6 +172,16 @@ pub(crate) struct ReplayArgs {
     pub format: TextOrJson,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct TestRulesArgs {
+    /// Scenario files; `cliffwatch schema scenario` says what they may hold.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// How to print what became of them.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Prints every value in force and where it comes from. Secrets are shown as references.
@@ -223,6 +235,7 @@ pub(crate) enum FailOn {
 pub(crate) enum SchemaName {
     Config,
     Inventory,
+    Scenario,
 }
 
 impl ConfigArgs {

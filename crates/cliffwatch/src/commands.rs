@@ -11,7 +11,7 @@ mod openapi;
 mod poll;
 mod probe;
 mod replay;
-mod samples;
+pub(crate) mod samples;
 mod schema;
 mod serve;
 mod setup;
@@ -19,6 +19,7 @@ mod show;
 mod signals;
 mod store;
 mod table;
+mod test_rules;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -89,6 +90,7 @@ async fn dispatch(command: Command) -> Result<Status, CommandError> {
         Command::Schema(args) => schema::run(&args, &mut out),
         Command::Openapi => openapi::run(&mut out),
         Command::Replay(args) => replay::run(&args, &mut out).await,
+        Command::TestRules(args) => test_rules::run(&args, &mut out),
         Command::Backup(args) => backup::run(&args, &mut out).await,
         Command::Healthcheck(args) => health::run(&args, &mut out).await,
         Command::Serve(args) => serve::run(&args).await,

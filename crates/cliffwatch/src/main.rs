@@ -13,6 +13,7 @@ mod logging;
 mod open_files;
 mod registry;
 mod rules_file;
+mod scenario;
 mod value;
 mod yaml;
 

@@ -20,6 +20,17 @@ pub(crate) fn load(paths: &[NamedPath], report: &mut Report) -> Arc<RuleSet> {
             }
         }
     }
+    in_force(entries, report)
+}
+
+/// The rules of a list that stands in another file.
+pub(crate) fn from_list(list: &Node, report: &mut Report) -> Arc<RuleSet> {
+    let nodes = rules_of(list, report);
+    let entries = nodes.into_iter().filter_map(|node| entry(node, report)).collect();
+    in_force(entries, report)
+}
+
+fn in_force(entries: Vec<(Node, RuleEntry)>, report: &mut Report) -> Arc<RuleSet> {
     // Each by itself first, so that one run finds every mistake, and then all together.
     let mut usable = Vec::new();
     for (node, entry) in entries {

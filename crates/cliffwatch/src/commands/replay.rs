@@ -1,10 +1,10 @@
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::sync::Arc;
 
 use cliffwatch_engine::clock::SystemClock;
-use cliffwatch_engine::replay::{Replay, Summary};
+use cliffwatch_engine::replay::{Change, Difference, Replay, Summary, differences};
 use cliffwatch_model::AlertEvent;
-use cliffwatch_rules::{DeviceFacts, RuleSet};
+use cliffwatch_rules::{DeviceFacts, RuleSet, Topology};
 use cliffwatch_source::{Clock as _, Target};
 use cliffwatch_store::{HistoryQuery, PageRequest, Store, StoreError};
 use serde::Serialize;
@@ -18,10 +18,24 @@ use crate::value::Span;
 /// How much history is replayed where nobody says: what is kept by default.
 const SINCE: &str = "30d";
 
+/// After how many polls progress is told anew.
+const PROGRESS_EVERY: u64 = 5_000;
+
 /// The last line of `--format json`.
 #[derive(Serialize)]
-struct SummaryLine {
-    summary: Summary,
+struct SummaryLine<'a> {
+    summary: Compared<'a>,
+}
+
+/// What the replay came to, and beside it what the rules in force would have.
+#[derive(Serialize)]
+struct Compared<'a> {
+    #[serde(flatten)]
+    replayed: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_force: Option<&'a Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<Vec<Difference>>,
 }
 
 pub(super) async fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Status, CommandError> {
@@ -35,13 +49,12 @@ pub(super) async fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Status
         .map_err(|error| CommandError::Usage(format!("--since: {error}")))?;
     let depth = Depth { secrets: false, devices: false, pins: true };
     let setup = Setup::load_good(&flags, &Registry::new(), depth)?;
-    let mut replays = vec![replay(&setup.rules, &setup.targets)];
+    let mut history = History::new(replay(&setup.rules, &setup.targets));
     // With rules of its own, what those in force would have done is worth knowing, too.
-    if !args.rules.is_empty() && args.format == TextOrJson::Text {
+    if !args.rules.is_empty() {
         let in_force = Setup::load_good(&args.config.flags(), &Registry::new(), depth)?;
-        replays.push(replay(&in_force.rules, &setup.targets));
+        history.in_force = Some((replay(&in_force.rules, &setup.targets), Vec::new()));
     }
-    let mut history = History { replays, events: Vec::new() };
     match &args.samples {
         Some(path) => {
             for poll in samples::read(path).map_err(CommandError::Failed)? {
@@ -59,6 +72,7 @@ pub(super) async fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Status
             read.map_err(failed)?;
         }
     }
+    history.progress.end();
     history.print(args.format, out)?;
     Ok(Status::Fine)
 }
@@ -68,6 +82,7 @@ fn replay(rules: &Arc<RuleSet>, targets: &[Target]) -> Replay {
     for target in targets {
         replay.know(DeviceFacts::from(&*target.device));
     }
+    replay.surround(Topology::new(targets.iter().map(|target| &*target.device), rules), Vec::new());
     replay
 }
 
@@ -89,47 +104,102 @@ async fn read_store(store: &dyn Store, since: Span, history: &mut History) -> Re
 
 /// The replay that was asked for, and beside it the one with the rules in force.
 struct History {
-    replays: Vec<Replay>,
-    /// Of the first.
-    events: Vec<AlertEvent>,
+    replayed: (Replay, Vec<AlertEvent>),
+    in_force: Option<(Replay, Vec<AlertEvent>)>,
+    progress: Progress,
 }
 
 impl History {
+    fn new(replay: Replay) -> Self {
+        Self { replayed: (replay, Vec::new()), in_force: None, progress: Progress::new() }
+    }
+
     fn take(&mut self, mut one: impl FnMut(&mut Replay) -> Vec<AlertEvent>) {
-        for (place, replay) in self.replays.iter_mut().enumerate() {
-            let events = one(replay);
-            if place == 0 {
-                self.events.extend(events);
-            }
+        for (replay, events) in std::iter::once(&mut self.replayed).chain(&mut self.in_force) {
+            events.extend(one(replay));
         }
+        self.progress.step();
     }
 
     fn print(mut self, format: TextOrJson, out: &mut dyn Write) -> std::io::Result<()> {
         // Late data makes events of earlier instants.
-        self.events.sort_by_key(|event| event.at);
-        let mut summaries = self.replays.iter().map(Replay::summary);
+        for (_, events) in std::iter::once(&mut self.replayed).chain(&mut self.in_force) {
+            events.sort_by_key(|event| event.at);
+        }
+        let (replay, events) = &self.replayed;
+        let replayed = replay.summary();
+        let in_force = self.in_force.as_ref().map(|(replay, _)| replay.summary());
+        let difference = self.in_force.as_ref().map(|(_, in_force)| differences(events, in_force));
         match format {
             TextOrJson::Json => {
-                for event in &self.events {
+                for event in events {
                     serde_json::to_writer(&mut *out, event)?;
                     writeln!(out)?;
                 }
-                for summary in summaries {
-                    serde_json::to_writer(&mut *out, &SummaryLine { summary })?;
-                    writeln!(out)?;
-                }
+                let summary = Compared { replayed: &replayed, in_force: in_force.as_ref(), difference };
+                serde_json::to_writer(&mut *out, &SummaryLine { summary })?;
+                writeln!(out)?;
             }
             TextOrJson::Text => {
-                for event in &self.events {
+                for event in events {
                     writeln!(out, "{}", event_text(event))?;
                 }
-                for (name, summary) in ["replayed", "rules in force"].into_iter().zip(&mut summaries) {
-                    writeln!(out, "{name}: {}", summary_text(&summary))?;
+                for difference in difference.iter().flatten() {
+                    writeln!(out, "{}", difference_text(difference))?;
+                }
+                writeln!(out, "replayed: {}", summary_text(&replayed))?;
+                if let Some(in_force) = &in_force {
+                    writeln!(out, "rules in force: {}", summary_text(in_force))?;
                 }
             }
         }
         out.flush()
     }
+}
+
+/// How far it is, on a line of the terminal that is written over; elsewhere nothing.
+struct Progress {
+    shown: bool,
+    polls: u64,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { shown: std::io::stderr().is_terminal(), polls: 0 }
+    }
+
+    fn step(&mut self) {
+        self.polls += 1;
+        if self.polls.is_multiple_of(PROGRESS_EVERY) {
+            self.say(&format!("\r{} polls replayed", self.polls));
+        }
+    }
+
+    fn end(&self) {
+        if self.polls >= PROGRESS_EVERY {
+            self.say("\r\x1b[K");
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if self.shown {
+            let _unheard = std::io::stderr().write_all(text.as_bytes()).is_err();
+        }
+    }
+}
+
+fn difference_text(difference: &Difference) -> String {
+    let Difference { rule, device, table, change, replayed, in_force } = difference;
+    let table = table.as_deref().map(|table| format!(" {table}")).unwrap_or_default();
+    let fired = |fired: &Option<cliffwatch_engine::replay::Fired>| {
+        fired.as_ref().map_or("never".to_owned(), |fired| format!("{} at {}", fired.severity, fired.at))
+    };
+    let what = match change {
+        Change::OnlyReplayed => format!("only with these rules: {}", fired(replayed)),
+        Change::OnlyInForce => format!("only with the rules in force: {}", fired(in_force)),
+        Change::Changed => format!("{} instead of {}", fired(replayed), fired(in_force)),
+    };
+    format!("difference: {rule}  {device}{table}: {what}")
 }
 
 fn event_text(event: &AlertEvent) -> String {

@@ -17,7 +17,7 @@ const SAMPLES_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 ///
 /// # Errors
 /// Names the line that cannot be used.
-pub(super) fn read(path: &Path) -> Result<Vec<Poll>, String> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Poll>, String> {
     let name = path.display();
     if path == Path::new("-") {
         return read_from(io::stdin().lock(), "standard input");

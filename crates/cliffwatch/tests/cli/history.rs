@@ -62,11 +62,70 @@ fn other_rules_are_compared_with_those_in_force() {
     let output =
         cliffwatch(folder.path(), &["replay", "--samples", "samples.jsonl", "--rules", "quiet.yaml"]);
     let text = stdout(&output);
-    assert!(!text.contains("utilization-"), "{text}");
+    let differences = text.lines().filter(|line| line.starts_with("difference: ")).collect::<Vec<_>>();
+    assert!(
+        differences.len() == 2
+            && differences.iter().all(|line| line.contains("only with the rules in force")),
+        "{text}"
+    );
+    assert_eq!(text.matches("utilization-").count(), differences.len(), "{text}");
     let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
     let lead = |line: &str| line.split("; ").nth(1).unwrap().to_owned();
     assert!(of("replayed: ").starts_with("480 polls, "), "{text}");
     assert_ne!(lead(&of("replayed: ")), lead(&of("rules in force: ")), "{text}");
+}
+
+#[test]
+fn the_difference_is_in_the_summary_line() {
+    let folder = folder(&[
+        ("samples.jsonl", &filling()),
+        ("slower.yaml", "- { id: utilization-critical, for: 10m }\n"),
+    ]);
+    let asked = ["replay", "--samples", "samples.jsonl", "--rules", "slower.yaml", "--format", "json"];
+    let output = cliffwatch(folder.path(), &asked);
+    let last: Value = serde_json::from_str(stdout(&output).lines().last().unwrap()).unwrap();
+    let summary = &last["summary"];
+    assert_eq!((&summary["polls"], &summary["in_force"]["polls"]), (&480.into(), &480.into()), "{summary}");
+    let moved = &summary["difference"][0];
+    assert_eq!((&moved["rule"], &moved["change"]), (&"utilization-critical".into(), &"changed".into()));
+    let at = |of: &str| moved[of]["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
+    assert_eq!(at("replayed") - at("in_force"), 540);
+}
+
+/// What a person types: a file that holds, one that does not, one that cannot be read.
+#[test]
+fn scenarios_are_played() {
+    let scenario = |pages: &str| {
+        format!(
+            "devices:\n  - name: gw\n    tables:\n      - {{ table: netns/host/conntrack/t, capacity: 100, used: 95x12 }}\n\
+             expect:\n  pages: {pages}\n  events: [{{ at: 1m, rule: utilization-critical }}]\n"
+        )
+    };
+    let folder = folder(&[
+        ("good.yaml", &scenario("1")),
+        ("bad.yaml", &scenario("2")),
+        ("odd.yaml", &scenario("two")),
+    ]);
+    let good = cliffwatch(folder.path(), &["test-rules", "good.yaml"]);
+    assert_eq!(said(&good), "ok    good: 13 polls, 3 events, 1 page\n1 scenario, 0 failed\nexit status 0\n");
+    let bad = cliffwatch(folder.path(), &["test-rules", "good.yaml", "bad.yaml"]);
+    assert!(
+        said(&bad).contains(
+            "FAIL  bad: 13 polls, 3 events, 1 page\n  bad.yaml:6:10\n    expected: 2 pages\n    got: 1: at 1m for gw netns/host\n"
+        ),
+        "{}",
+        said(&bad)
+    );
+    assert_eq!(status(&bad), 1);
+    let odd = cliffwatch(folder.path(), &["test-rules", "--format", "json", "good.yaml", "odd.yaml"]);
+    assert!(
+        said(&odd).contains("error: expected a whole number, found text\n --> odd.yaml:6:10"),
+        "{}",
+        said(&odd)
+    );
+    assert_eq!(status(&odd), 2);
+    let first: Value = serde_json::from_str(stdout(&odd).lines().next().unwrap()).unwrap();
+    assert_eq!((&first["ok"], &first["summary"]["pages"]), (&true.into(), &1.into()));
 }
 
 #[test]
