@@ -16,7 +16,8 @@ const TOP_LEVEL_TOOLS: &[&str] = &[
 ];
 
 /// Every adapter is the same inside.
-const ADAPTER_PARTS: &[&str] = &["README.md", "src/config.rs", "src/fetch.rs", "src/lib.rs", "src/parse.rs"];
+const ADAPTER_PARTS: &[&str] =
+    &["README.md", "src/config.rs", "src/fetch.rs", "src/lib.rs", "src/parse.rs", "src/remedy.rs"];
 
 fn strangers(top_level: &[String]) -> Vec<String> {
     let known = |name: &str| TOP_LEVEL.contains(&name) || TOP_LEVEL_TOOLS.contains(&name);

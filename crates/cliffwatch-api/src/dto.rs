@@ -12,7 +12,7 @@ mod word;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use alert::{Alert, AlertDetail, WorstAlert};
+pub(crate) use alert::{Alert, AlertDetail, Gathered, WorstAlert};
 pub(crate) use device::{Device, Reachability};
 pub(crate) use poll::Poll;
 pub(crate) use rule::Rule;

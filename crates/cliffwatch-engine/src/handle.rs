@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use cliffwatch_model::{AlertEvent, PollerName};
+use cliffwatch_model::{AlertEvent, EvidenceItem, Fix, PollerName};
 use cliffwatch_rules::RuleSet;
 use cliffwatch_source::{Clock, HubStatus, SourceFactory};
 use cliffwatch_store::Store;
@@ -70,6 +70,23 @@ impl Handle {
     /// The rules in force.
     pub fn rules(&self) -> Arc<RuleSet> {
         self.rules.load_full()
+    }
+
+    /// What would help against an alert, in the words of its device's platform, given what was gathered for it.
+    pub fn fixes(&self, alert: &AlertEvent, gathered: &[EvidenceItem]) -> Vec<Fix> {
+        let rules = self.rules();
+        let (Some(rule), Some(device)) =
+            (rules.iter().find(|rule| *rule.id == *alert.rule), self.live.device(&alert.device))
+        else {
+            return Vec::new();
+        };
+        let Some(factory) =
+            self.factories.iter().find(|factory| factory.platform() == device.device.platform)
+        else {
+            return Vec::new();
+        };
+        let remedies = cliffwatch_rules::remedies(rule.kind, alert, gathered);
+        remedies.iter().filter_map(|remedy| factory.fix(remedy, &device.device_settings)).collect()
     }
 
     /// How the platforms' shared parts are doing.

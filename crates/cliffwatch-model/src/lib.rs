@@ -12,6 +12,7 @@ mod ingest;
 mod name;
 mod observation;
 mod poll;
+mod remedy;
 mod sample;
 pub mod series;
 mod table;
@@ -30,6 +31,7 @@ pub use poll::{
     EvidenceItem, Load, MemoryState, NewConnection, Outcome, Poll, PollHeader, Reachability, Reading,
     Setting, Trigger,
 };
+pub use remedy::{ConfigFile, DeviceSettings, Fix, Remedy};
 pub use sample::Sample;
 pub use table::{Role, Scope, TableId, TableKey, TableKind, TableState, Unit};
 pub use time::Timestamp;

@@ -199,3 +199,12 @@ pub struct EvidenceItem {
     /// The finding.
     pub value: serde_json::Value,
 }
+
+impl EvidenceItem {
+    /// What stands in the place of evidence that could not be gathered, so that it is found where that is looked for.
+    pub fn not_gathered(table: TableId, error: &SourceError) -> Self {
+        let SourceError { kind, message, hint } = error;
+        let value = serde_json::json!({ "kind": kind, "message": message, "hint": hint });
+        Self { what: "not_gathered".to_owned(), table_id: Some(table), value }
+    }
+}

@@ -29,6 +29,7 @@ mod lifecycle;
 mod observe;
 mod paging;
 mod phase;
+mod remedies;
 mod rule;
 mod ruleset;
 mod span;
@@ -48,6 +49,7 @@ pub use paging::{
     CRITICAL_AGAIN_AFTER, DIGEST_EVERY, Incidents, Matches, Notice, Repeat, SCOPES_MAX, Silence,
     Surroundings, Topology, paging,
 };
+pub use remedies::remedies;
 pub use rule::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Subject};
 pub use ruleset::{RULES_MAX, RuleEntry, RuleError, RuleSet};
 pub use span::parse_span;

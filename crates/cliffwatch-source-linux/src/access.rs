@@ -5,7 +5,7 @@ use cliffwatch_transport::ssh::{ENVELOPES, Script};
 
 use crate::config::{ConntrackStats, LinuxSettings, NETNS_SUDO_RULE, NamespacesFrom, SUDO_RULE};
 use crate::fetch::{self, Part};
-use crate::{login, paths, probe};
+use crate::{evidence, log, login, paths, probe};
 
 const FILES: &str = "none: every file is readable for everybody, unless something hides it";
 
@@ -29,8 +29,20 @@ pub(crate) fn of_platform() -> Vec<Access> {
         namespaces,
         AccessWhen::Minute,
     ));
+    list.extend(questions(None, "LOGIN"));
     list.extend(probes(RIGHTS, Some(unless)));
     list
+}
+
+/// The questions that this setting allows; all of them where it is not known.
+fn questions(setting: Option<Option<bool>>, login: &str) -> Vec<Access> {
+    let allowed = |script: &&Script| match setting {
+        None => true,
+        Some(setting) => evidence::may_send(setting, script),
+    };
+    let log = (setting != Some(Some(false))).then(|| (&log::SCRIPT, log::RIGHT.to_owned()));
+    let all = evidence::scripts(login).into_iter().filter(|(it, _)| allowed(it)).chain(log);
+    all.map(|(it, right)| script(it, right, AccessWhen::Ask)).collect()
 }
 
 /// What this device's settings let be sent; with settings that cannot be used, whatever they were.
@@ -46,6 +58,7 @@ pub(crate) fn of_device(target: &Target) -> Vec<Access> {
     let login = login.unwrap_or("LOGIN");
     list.extend(command(settings.conntrack_stats, login));
     list.extend(namespaces_command(settings.namespaces, login));
+    list.extend(questions(Some(settings.evidence), login));
     list.extend(probes(RIGHTS, (settings.evidence != Some(false)).then_some(RIGHTS)));
     list
 }
@@ -74,6 +87,7 @@ fn of_this_machine(settings: LinuxSettings) -> Vec<Access> {
         list.push(access("namespaces", table, FILES, AccessWhen::Poll));
     }
     list.extend(namespaces_command(settings.namespaces, ourselves));
+    list.extend(questions(Some(settings.evidence), ourselves));
     let evidence = (settings.evidence != Some(false)).then_some(RIGHTS);
     list.extend(probes(RIGHTS, evidence).into_iter().filter(|access| !access.action.contains("times")));
     list
@@ -186,7 +200,9 @@ mod tests {
     #[test]
     fn every_script_of_this_crate_is_listed() {
         let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let scripts: Vec<_> = SCRIPTS.into_iter().chain(probe::SCRIPTS).collect();
+        let questions = evidence::scripts("LOGIN").map(|(script, _)| script);
+        let scripts: Vec<_> =
+            SCRIPTS.into_iter().chain(probe::SCRIPTS).chain(questions).chain([&log::SCRIPT]).collect();
         assert_eq!(constructed(&sources), scripts.len(), "each script stands in a list of scripts");
         let listed = of_platform();
         let known: Vec<&str> = listed.iter().flat_map(|access| access.action.lines()).collect();

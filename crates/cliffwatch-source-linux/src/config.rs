@@ -18,7 +18,8 @@ pub struct LinuxSettings {
     pub conntrack_stats: ConntrackStats,
     /// Whether the tables of other network namespaces are read, and how.
     pub namespaces: NamespacesFrom,
-    /// Whether the table may be searched for who fills it. Not done yet.
+    /// Whether a table may be searched for who fills it when a rule asks: unless said, by ways that leave no trace
+    /// where the right is missing; `true`: by sudo as well; `false`: never.
     pub evidence: Option<bool>,
 }
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cliffwatch_model::{Platform, Reading, Timestamp};
+use cliffwatch_model::{DeviceSettings, Fix, Platform, Reading, Remedy, Timestamp};
 use cliffwatch_source::{
     Access, DecodeError, HubStatus, OpenError, Opened, Problem, SettingsError, SourceFactory, Target, Weight,
 };
@@ -11,6 +11,7 @@ use cliffwatch_transport::ssh::{HostKeyPolicy, SshHub};
 
 use crate::access;
 use crate::config::LinuxSettings;
+use crate::evidence::Questions;
 use crate::local::Local;
 use crate::login::{self, Plan};
 use crate::parse::Decoder;
@@ -18,6 +19,9 @@ use crate::source::{Held, LinuxSource, Way};
 
 /// A poll costs a host well under a millisecond.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// The file of a captured answer, without `.txt`.
+const EVIDENCE: &str = "evidence";
 
 /// Captured replies of one folder: an hour of 10 s polls.
 const CAPTURES_MAX: usize = 360;
@@ -66,6 +70,7 @@ impl SourceFactory for LinuxFactory {
 
     fn open(&self, target: &Target) -> Result<Opened, OpenError> {
         let settings = target.settings.read::<LinuxSettings>()?;
+        let questions = questions(target)?;
         let decoder = Decoder::new(target)?;
         let way = if login::is_local(target) {
             Way::Local(Local::new(&settings))
@@ -74,7 +79,8 @@ impl SourceFactory for LinuxFactory {
             let login = plan.target()?;
             Way::Ssh(Box::new(Held::new(Arc::clone(&self.hub), plan, login)))
         };
-        Ok(Opened { source: Arc::new(LinuxSource::new(way, &settings, decoder)), pushed: None })
+        let source = LinuxSource::new(way, &settings, questions, decoder);
+        Ok(Opened { source: Arc::new(source), pushed: None })
     }
 
     fn access(&self) -> Vec<Access> {
@@ -83,6 +89,10 @@ impl SourceFactory for LinuxFactory {
 
     fn access_of(&self, target: &Target) -> Vec<Access> {
         access::of_device(target)
+    }
+
+    fn fix(&self, remedy: &Remedy, settings: &DeviceSettings) -> Option<Fix> {
+        Some(crate::remedy::fix(remedy, settings))
     }
 
     fn hubs(&self) -> Vec<HubStatus> {
@@ -99,12 +109,32 @@ impl SourceFactory for LinuxFactory {
         observed_at: Timestamp,
     ) -> Result<Vec<Reading>, DecodeError> {
         let mut decoder = Decoder::new(target)?;
-        let replies = captured(folder)?;
-        replies.iter().map(|reply| Ok(decoder.decode(&read(reply)?, observed_at, None)?)).collect()
+        let mut readings = Vec::new();
+        for path in captured(folder)? {
+            let reply = read(&path)?;
+            readings.push(if path.file_stem().is_some_and(|stem| stem == EVIDENCE) {
+                let evidence = match questions(target)? {
+                    Some(questions) => questions.about(decoder.own_table().id(), None).answer(&reply)?,
+                    None => Vec::new(),
+                };
+                Reading { evidence, ..Reading::default() }
+            } else {
+                decoder.decode(&reply, observed_at, None)?
+            });
+        }
+        Ok(readings)
     }
 }
 
-/// The captured replies of a folder, in the order of their names: `reply.txt`, or `01-….txt`, `02-….txt`.
+/// How the device may be asked who fills its tables.
+fn questions(target: &Target) -> Result<Option<Questions>, SettingsError> {
+    let evidence = target.settings.read::<LinuxSettings>()?.evidence;
+    let login = target.credential.as_ref().and_then(|credential| credential.username.clone());
+    Ok(Questions::new(evidence, login.unwrap_or_else(|| "LOGIN".to_owned())))
+}
+
+/// The captured replies of a folder, in the order of their names: `reply.txt`, or `01-….txt`, `02-….txt`; and
+/// `evidence.txt`, the answer to a question about the login's own table.
 fn captured(folder: &Path) -> Result<Vec<PathBuf>, DecodeError> {
     let file = |source| DecodeError::File { file: folder.display().to_string(), source };
     let mut replies = Vec::new();

@@ -7,13 +7,16 @@
 
 mod access;
 mod config;
+mod evidence;
 mod factory;
 mod fetch;
 mod local;
+mod log;
 mod login;
 mod parse;
 mod paths;
 mod probe;
+mod remedy;
 mod source;
 
 pub use config::{ConntrackStats, LinuxSettings, NamespacesFrom};

@@ -145,8 +145,8 @@ pub(crate) async fn sh(script: &str) -> Vec<u8> {
     run(&["sh", "-c", script]).await.unwrap_or_default().into_bytes()
 }
 
-/// Runs a program without a shell; it ends when the poll is given up.
-async fn run(words: &[&str]) -> std::io::Result<String> {
+/// Runs a program; it ends when the call is given up.
+pub(crate) async fn run(words: &[&str]) -> std::io::Result<String> {
     let (program, arguments) = words.split_first().ok_or(ErrorKind::InvalidInput)?;
     let mut child = tokio::process::Command::new(program)
         .args(arguments)

@@ -25,6 +25,7 @@ use crate::config::LinuxSettings;
 use crate::paths;
 use namespaces::{Around, Namespaces};
 use number::Lookup;
+pub(crate) use number::decimal;
 pub(crate) use sections::{Section, Sections};
 pub(crate) use slow::Memory;
 use table::TableReply;
@@ -137,6 +138,16 @@ impl Decoder {
         &self.login
     }
 
+    /// The other network namespace that holds this table, by the inode of its statistics file.
+    pub(crate) fn namespace_with(&self, table: &TableKey) -> Option<u64> {
+        self.namespaces.inode_of(table)
+    }
+
+    /// The table of the login's own network namespace.
+    pub(crate) fn own_table(&self) -> &Arc<TableKey> {
+        &self.table
+    }
+
     /// Whether the next reply must have the minute's part, whatever the time.
     pub(crate) fn wants_all(&self) -> bool {
         self.memory.is_empty()
@@ -168,7 +179,7 @@ pub(crate) struct KernelVersion(pub(crate) u32, pub(crate) u32);
 
 impl KernelVersion {
     /// Reads `6.1.0-18-amd64`.
-    fn parse(release: &str) -> Option<Self> {
+    pub(crate) fn parse(release: &str) -> Option<Self> {
         let (major, rest) = release.trim().split_once('.')?;
         let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
         Some(Self(major.parse().ok()?, minor.parse().ok()?))
@@ -176,7 +187,7 @@ impl KernelVersion {
 }
 
 /// A device's words, fit for one of our messages: the first line, short, nothing that moves the cursor.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default();
     let plain = |c: char| if c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     let mut short: String = line.trim().chars().map(plain).take(EXCERPT_CHARS_MAX).collect();

@@ -2,15 +2,19 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cliffwatch_model::{ErrorKind, Fault, FaultKind, NewConnection, Reachability, Reading, SourceError};
+use cliffwatch_model::{
+    ErrorKind, EvidenceItem, Fault, FaultKind, NewConnection, Reachability, Reading, SourceError, TableKey,
+};
 use cliffwatch_source::{PollContext, ProbeContext, ProbeReport, SessionSource};
 use cliffwatch_transport::ssh::{Mode, Reply, Script, SshError, SshHub, SshSession, SshTarget};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{ConntrackStats, LinuxSettings, NamespacesFrom};
+use crate::evidence::Questions;
 use crate::fetch::{Pace, Part, census, script};
-use crate::local::Local;
+use crate::local::{self, Local};
+use crate::log;
 use crate::login::Plan;
 use crate::parse::{Decoder, Sections};
 use crate::probe;
@@ -32,6 +36,8 @@ pub(crate) struct LinuxSource {
     way: Way,
     stats: ConntrackStats,
     namespaces: NamespacesFrom,
+    /// None where the operator wants no table searched.
+    questions: Option<Questions>,
     state: Mutex<State>,
 }
 
@@ -54,9 +60,15 @@ struct State {
 }
 
 impl LinuxSource {
-    pub(crate) fn new(way: Way, settings: &LinuxSettings, decoder: Decoder) -> Self {
+    pub(crate) fn new(
+        way: Way,
+        settings: &LinuxSettings,
+        questions: Option<Questions>,
+        decoder: Decoder,
+    ) -> Self {
         let LinuxSettings { conntrack_stats: stats, namespaces, .. } = *settings;
-        Self { way, stats, namespaces, state: Mutex::new(State { pace: Pace::default(), decoder }) }
+        let state = Mutex::new(State { pace: Pace::default(), decoder });
+        Self { way, stats, namespaces, questions, state }
     }
 }
 
@@ -132,6 +144,30 @@ impl SessionSource for LinuxSource {
         Ok(Some(Reachability { held_ms: tried.held.map(ms), new: Some(new) }))
     }
 
+    async fn evidence(
+        &self,
+        cx: &PollContext<'_>,
+        table: &TableKey,
+    ) -> Result<Vec<EvidenceItem>, SourceError> {
+        let Some(questions) = &self.questions else { return Ok(Vec::new()) };
+        let deadline = Instant::now() + cx.deadline;
+        let namespace = self.namespace(table, deadline).await?;
+        let question = questions.about(table.id(), namespace);
+        let (listing, log) =
+            tokio::join!(self.run(question.script(), deadline), self.run(&log::SCRIPT, deadline));
+        let known = self.state.lock().await;
+        let name_of = |netns| known.decoder.namespace_of(netns).map(str::to_owned);
+        let log = log.ok().and_then(|reply| log::item(&reply, table, questions.login(), name_of));
+        match listing.and_then(|reply| question.answer(&reply)) {
+            Ok(items) => Ok(items.into_iter().chain(log).collect()),
+            // What the log says is worth having alone.
+            Err(error) => match log.filter(log::tells_something) {
+                Some(log) => Ok(vec![EvidenceItem::not_gathered(table.id(), &error), log]),
+                None => Err(error),
+            },
+        }
+    }
+
     fn warnings(&self) -> Vec<String> {
         match &self.way {
             Way::Local(_) => Vec::new(),
@@ -142,6 +178,33 @@ impl SessionSource for LinuxSource {
     async fn close(&self) {
         if let Way::Ssh(held) = &self.way {
             held.session().close().await;
+        }
+    }
+}
+
+impl LinuxSource {
+    /// The namespace that holds a table, by the inode of its statistics; none for the login's own.
+    async fn namespace(&self, table: &TableKey, deadline: Instant) -> Result<Option<u64>, SourceError> {
+        let state = timeout_at(deadline, self.state.lock()).await;
+        let state = state.map_err(|_| SourceError::new(ErrorKind::Busy, "a poll is still under way"))?;
+        if **state.decoder.own_table() == *table {
+            return Ok(None);
+        }
+        let inode = state.decoder.namespace_with(table);
+        inode.map(Some).ok_or_else(|| SourceError::new(ErrorKind::NoData, "its namespace is no longer there"))
+    }
+
+    /// Runs a script beside the polls.
+    async fn run(&self, script: &Script, deadline: Instant) -> Result<Vec<u8>, SourceError> {
+        match &self.way {
+            Way::Local(_) => {
+                let words = ["sh", "-c", script.text()];
+                let printed = timeout_at(deadline, local::run(&words)).await;
+                let late = |_| SourceError::new(ErrorKind::Timeout, "this machine did not answer in time");
+                let failed = |error| SourceError::new(ErrorKind::NoData, format!("sh: {error}"));
+                Ok(printed.map_err(late)?.map_err(failed)?.into_bytes())
+            }
+            Way::Ssh(held) => Ok(held.beside(script, deadline).await?.stdout),
         }
     }
 }
@@ -232,6 +295,18 @@ impl Held {
         let connected_at = status.connected_for.and_then(|age| Instant::now().checked_sub(age));
         status.mode == Some(Mode::ShellLoop)
             && connected_at.zip(census_at).is_some_and(|(connected_at, census_at)| connected_at > census_at)
+    }
+
+    /// Runs a script in a channel of its own beside the held shell, so that no poll waits for it.
+    async fn beside(&self, script: &Script, deadline: Instant) -> Result<Reply, SourceError> {
+        let session = self.session();
+        if session.status().mode == Some(Mode::ForcedCommand) {
+            let why = "the login is bound to one command, and cannot be asked who fills a table";
+            return Err(SourceError::new(ErrorKind::NoData, why).with_hint(
+                "give it a second key with a POSIX shell, or set `settings: { evidence: false }`",
+            ));
+        }
+        Ok(session.exec(script, deadline).await?)
     }
 
     /// Makes a new session where the secret has changed since the last one. The hub knows the rejected

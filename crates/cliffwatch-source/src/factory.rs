@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cliffwatch_model::{Platform, Reading, SourceError, Timestamp};
+use cliffwatch_model::{DeviceSettings, Fix, Platform, Reading, Remedy, SourceError, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::{SessionSource, SettingsError, Target};
@@ -31,6 +31,11 @@ pub trait SourceFactory: Send + Sync {
     /// Everything that can ever be sent to this device with the settings that it has.
     fn access_of(&self, _target: &Target) -> Vec<Access> {
         self.access()
+    }
+
+    /// A remedy in the words of this platform, for a device with these settings; nothing where it has none.
+    fn fix(&self, _remedy: &Remedy, _settings: &DeviceSettings) -> Option<Fix> {
+        None
     }
 
     /// How the platform's shared parts (connections, listeners, call budgets) are doing.

@@ -144,6 +144,8 @@ pub struct HistoryQuery {
     pub from: Option<Timestamp>,
     /// Finished before this.
     pub to: Option<Timestamp>,
+    /// Only those that hold evidence: answers to what rules asked.
+    pub with_evidence: bool,
     /// In which order.
     pub order: Order,
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use cliffwatch_model::{AlertEvent, Timestamp};
+use cliffwatch_model::{AlertEvent, Fix, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -91,6 +91,25 @@ pub(crate) struct AlertDetail {
     pub(crate) alert: Alert,
     /// Every event of it, oldest first; null while the store is away.
     pub(crate) events: Option<Vec<Alert>>,
+    /// What the device said when it was asked about this alert's table, the newest of each finding; null while the
+    /// store is away.
+    pub(crate) gathered: Option<Vec<Gathered>>,
+    /// What would help, in the words of the device's platform. Nothing is ever applied.
+    #[schema(value_type = Vec<Object>)]
+    pub(crate) fixes: Vec<Fix>,
+}
+
+/// One finding of a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Gathered {
+    /// When it came.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) at: Timestamp,
+    /// What it shows: `top_sources`; `not_gathered` where it tells why there is nothing.
+    pub(crate) what: String,
+    /// The finding.
+    #[schema(value_type = Object)]
+    pub(crate) value: serde_json::Value,
 }
 
 /// The worst alert on a table or device, in short.

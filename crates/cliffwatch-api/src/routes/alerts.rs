@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use cliffwatch_model::{AlertEvent, AlertState, DeviceName, Severity, TableId};
-use cliffwatch_store::{AlertFilter, AlertHistory, PageRequest};
+use cliffwatch_model::{AlertEvent, AlertState, DeviceName, EvidenceItem, Severity, TableId, Timestamp};
+use cliffwatch_store::{AlertFilter, AlertHistory, HistoryQuery, Order, PageRequest};
 
 use super::{Api, no_page};
-use crate::dto::{Alert, AlertDetail, List};
+use crate::dto::{Alert, AlertDetail, Gathered, List};
 use crate::list::{Field, Item, ListOf, Wanted, limit, time};
 use crate::problem::{Problem, ProblemBody, ProblemKind, bad_cursor};
 use crate::query::{Asked, Nothing, Parameter, Parameters};
@@ -96,28 +97,67 @@ pub(crate) async fn alert(
 ) -> Result<Json<AlertDetail>, Problem> {
     let open = api.handle.live().open_alerts().into_iter().find(|alert| alert.alert_id == id);
     let stored = match api.store() {
-        Ok(store) => api.answer(store.alert(&id)).await.map_err(Problem::from),
+        Ok(store) => store.alert(&id).await.map_err(Problem::from),
         Err(away) => Err(away),
     };
-    match (open, stored) {
-        (open, Ok(Some(history))) => Ok(Json(detail(open.as_deref(), &history))),
-        (Some(open), Ok(None)) => {
-            Ok(Json(AlertDetail { alert: Alert::from(&*open), events: Some(vec![Alert::from(&*open)]) }))
-        }
-        (Some(open), Err(_)) => Ok(Json(AlertDetail { alert: Alert::from(&*open), events: None })),
+    let (alert, events) = match (open, stored) {
+        (open, Ok(Some(history))) => newest(open.as_deref(), history),
+        (Some(open), Ok(None)) => (AlertEvent::clone(&open), Some(vec![Alert::from(&*open)])),
+        (Some(open), Err(_)) => (AlertEvent::clone(&open), None),
         (None, Ok(None)) => {
-            Err(Problem::new(ProblemKind::UnknownAlert, "no alert with this id is open or kept"))
+            return Err(Problem::new(ProblemKind::UnknownAlert, "no alert with this id is open or kept"));
         }
-        (None, Err(problem)) => Err(problem),
-    }
+        (None, Err(problem)) => return Err(problem),
+    };
+    let found = gathered(&api, &alert).await;
+    let fixes = if alert.state.is_open() {
+        let items: Vec<EvidenceItem> = found.iter().flatten().map(|(_, item)| item.clone()).collect();
+        api.handle.fixes(&alert, &items)
+    } else {
+        Vec::new()
+    };
+    let shown = |(at, EvidenceItem { what, value, .. })| Gathered { at, what, value };
+    let gathered = found.map(|found| found.into_iter().map(shown).collect());
+    Ok(Json(AlertDetail { alert: Alert::from(&alert), events, gathered, fixes }))
 }
 
 /// The store's history, with what memory knows already and the store does not.
-fn detail(open: Option<&AlertEvent>, history: &AlertHistory) -> AlertDetail {
+fn newest(open: Option<&AlertEvent>, history: AlertHistory) -> (AlertEvent, Option<Vec<Alert>>) {
     let newer = open.filter(|open| open.seq > history.current.seq);
     let events = history.events.iter().chain(newer).map(Alert::from).collect();
-    AlertDetail { alert: Alert::from(newer.unwrap_or(&history.current)), events: Some(events) }
+    (newer.cloned().unwrap_or(history.current), Some(events))
 }
+
+/// Answers of one device that are looked through for those about one table.
+const ANSWERS_MAX: usize = 20;
+
+/// What was found out about the alert's table from its onset until it closed: the newest of each finding.
+async fn gathered(api: &Api, alert: &AlertEvent) -> Option<Vec<(Timestamp, EvidenceItem)>> {
+    let Some(table) = alert.table_id else { return Some(Vec::new()) };
+    let query = HistoryQuery {
+        device: Some(alert.device.clone()),
+        from: Some(alert.onset),
+        to: (!alert.state.is_open()).then(|| alert.at.plus(ANSWER_PATIENCE)),
+        with_evidence: true,
+        order: Order::NewestFirst,
+        ..HistoryQuery::default()
+    };
+    let request = PageRequest { cursor: None, limit: Some(ANSWERS_MAX) };
+    let page = api.store().ok()?.observations(&query, &request).await.ok()?;
+    let mut newest: Vec<(Timestamp, EvidenceItem)> = Vec::new();
+    for poll in page.items {
+        let about = poll.evidence.into_iter().filter(|item| item.table_id == Some(table));
+        for item in about {
+            if !newest.iter().any(|(_, known)| known.what == item.what) {
+                newest.push((poll.header.finished_at, item));
+            }
+        }
+    }
+    Some(newest)
+}
+
+/// An alert may be over before the answer about it came.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Begins the cursors of the part that is read from memory.
 const OPEN: &str = "o";

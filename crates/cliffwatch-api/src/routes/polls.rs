@@ -23,6 +23,7 @@ impl Parameters for Polls {
             Parameter::new("poller", "only polls by this poller"),
             Parameter::time("from", "only polls that ended at or after this time, RFC 3339"),
             Parameter::time("to", "only polls that ended before this time, RFC 3339"),
+            Parameter::new("evidence", "`true`: only polls that hold evidence"),
             Parameter::new("sort", "`-finished_at`, newest first, unless given; or `finished_at`"),
             Parameter::count("limit", "how many polls a page has at most: 1 to 5000, 1000 unless given"),
             Parameter::new("cursor", "the `next` of the page before"),
@@ -67,6 +68,7 @@ fn query(asked: &Asked<Polls>) -> Result<HistoryQuery, Problem> {
         after_seq: None,
         from: time("from")?,
         to: time("to")?,
+        with_evidence: asked.parsed("evidence", "true or false", |text| text.parse().ok())?.unwrap_or(false),
         order: asked.parsed("sort", "finished_at or -finished_at", order)?.unwrap_or(Order::NewestFirst),
     })
 }

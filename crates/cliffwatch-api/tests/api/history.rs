@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cliffwatch_model::{AlertEvent, AlertState, Severity};
+use cliffwatch_model::{AlertEvent, AlertState, EvidenceItem, Observation, Severity, TableKey, Timestamp};
 use cliffwatch_store::{Batch, DeviceChange, OpenOptions, Store, StoreUrl};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::get;
 use crate::golden;
-use crate::world::{World, conntrack, device, event, full, now, observation, poller};
+use crate::world::{World, conntrack, device, event, full, now, observation, poller, pool};
 
 /// Polls that the store holds: more than are read from it at a time.
 const POLLS: u64 = 45;
@@ -157,4 +157,37 @@ async fn a_store_that_goes_takes_history_with_it_and_nothing_else() {
     let alert = get(world.address, &format!("/api/v1/alerts/{}", full().alert_id)).await;
     assert_eq!((alert.status, alert.json()["events"].is_null()), (200, true));
     assert_eq!(items(&world, "/api/v1/tables").await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_alert_shows_what_its_device_answered() {
+    let world = with_history().await;
+    let path = format!("/api/v1/alerts/{}", full().alert_id);
+    assert!(get(world.address, &path).await.json()["gathered"].as_array().unwrap().is_empty());
+    let item = |what: &str, table: &TableKey| EvidenceItem {
+        what: what.to_owned(),
+        table_id: Some(table.id()),
+        value: json!([{"address": "203.0.113.9", "entries": 249_000}]),
+    };
+    let (own, other) = (item("top_sources", &conntrack()), item("top_sources", &pool()));
+    let answered = |seq: u64, finished_at: Timestamp, evidence: &[EvidenceItem]| {
+        let mut answer = Observation { evidence: evidence.to_vec(), ..observation(seq, 0, 1_000) };
+        answer.header.finished_at = finished_at;
+        Arc::new(answer)
+    };
+    let since = |seconds| full().onset.plus(Duration::from_secs(seconds));
+    let before = full().onset.minus(Duration::from_secs(10));
+    let observations = vec![
+        answered(101, before, &[item("before_the_onset", &conntrack())]),
+        answered(102, since(30), &[own, other.clone()]),
+        answered(103, since(60), &[other]),
+    ];
+    let store = world.still.handle().store().unwrap();
+    store.commit(&Batch { observations, ..Batch::new(poller()) }).await.unwrap();
+    let gathered = get(world.address, &path).await.json()["gathered"].clone();
+    let found = gathered.as_array().unwrap();
+    assert_eq!(found.len(), 1, "of this table, since its onset: {gathered}");
+    assert_eq!(found[0]["what"], "top_sources");
+    assert_eq!(found[0]["value"][0]["address"], "203.0.113.9");
+    assert_eq!(items(&world, "/api/v1/polls?evidence=true").await.len(), 3);
 }

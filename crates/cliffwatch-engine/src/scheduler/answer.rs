@@ -59,18 +59,19 @@ pub(super) async fn question(
     });
     if let Err(error) = answered {
         tracing::info!(device = %ask.device, %error, "A question could not be answered.");
-        answer.faults.push(unanswered(&ask.kind, error));
+        match (&ask.kind, &ask.table) {
+            (AskKind::Evidence, Some(table)) => {
+                answer.evidence.push(EvidenceItem::not_gathered(table.id(), &error));
+            }
+            _ => answer.faults.push(unanswered(error)),
+        }
     }
     let is_empty = answer.evidence.is_empty() && answer.beside.is_none() && answer.faults.is_empty();
     (!is_empty).then_some(answer)
 }
 
-/// What the operator finds in the place of an answer.
-fn unanswered(asked: &AskKind, error: SourceError) -> Fault {
-    let what = match asked {
-        AskKind::Evidence => "evidence",
-        AskKind::TryNewConnection => "new connection",
-    };
+/// Why a new connection was not tried.
+fn unanswered(error: SourceError) -> Fault {
     let kind = match error.kind {
         ErrorKind::Auth | ErrorKind::Breaker | ErrorKind::HostKey | ErrorKind::Tls => FaultKind::Denied,
         ErrorKind::Busy | ErrorKind::Throttled => FaultKind::Limit,
@@ -78,5 +79,5 @@ fn unanswered(asked: &AskKind, error: SourceError) -> Fault {
         ErrorKind::NoData | ErrorKind::Retired => FaultKind::Unsupported,
         ErrorKind::Parse => FaultKind::Parse,
     };
-    Fault { what: what.to_owned(), kind, message: error.message, hint: error.hint }
+    Fault { what: "new connection".to_owned(), kind, message: error.message, hint: error.hint }
 }

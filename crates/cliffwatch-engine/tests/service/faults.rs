@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cliffwatch_engine::{Stats, StoreOpener};
-use cliffwatch_model::{AlertState, ErrorKind, FaultKind, Outcome};
+use cliffwatch_model::{AlertState, ErrorKind, Outcome};
 use cliffwatch_store::StoreError;
 
 use crate::device::{Behaviour, Fleet};
@@ -114,11 +114,12 @@ async fn what_a_rule_asked_is_in_a_poll_and_so_is_why_it_could_not_be_answered()
     assert_eq!(answered.evidence[0].what, "top_sources");
     assert_eq!(answered.evidence[0].table_id, Some(answered.tables[0].table.id()));
     let refused = eventually("why there is none", async || {
-        polls(&*store, "closed").await.into_iter().find(|poll| !poll.faults.is_empty())
+        polls(&*store, "closed").await.into_iter().find(|poll| !poll.evidence.is_empty())
     })
     .await;
-    let fault = &refused.faults[0];
-    assert_eq!((fault.what.as_str(), fault.kind), ("evidence", FaultKind::Denied));
-    assert_eq!((fault.message.as_str(), fault.hint.as_deref()), ("not allowed", Some("allow it")));
+    let why = &refused.evidence[0];
+    assert_eq!((why.what.as_str(), why.table_id), ("not_gathered", Some(refused.tables[0].table.id())));
+    let expected = serde_json::json!({"kind": "auth", "message": "not allowed", "hint": "allow it"});
+    assert_eq!(why.value, expected);
     service.stop().await;
 }

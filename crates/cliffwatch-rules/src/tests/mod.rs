@@ -10,4 +10,5 @@ mod made_up;
 mod new_connections;
 mod properties;
 mod raw;
+mod remedies;
 mod utilization;

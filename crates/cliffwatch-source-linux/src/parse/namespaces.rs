@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use cliffwatch_model::{
     Capacity, CapacityReason, DeviceName, Epoch, Fault, FaultKind, GroupName, Reading, Role, Sample,
-    TableState, Timestamp, Unit,
+    TableKey, TableState, Timestamp, Unit,
 };
 
 use self::lives::{Life, Lives};
@@ -82,6 +82,11 @@ impl Namespaces {
     /// The name of the namespace with this inode in the file system of namespaces.
     pub(super) fn name_of(&self, netns: u64) -> Option<&str> {
         self.lives.name_of(netns)
+    }
+
+    /// The namespace that holds this table, by the inode of its statistics file.
+    pub(super) fn inode_of(&self, table: &TableKey) -> Option<u64> {
+        self.lives.inode_of(table)
     }
 
     /// How many namespaces are remembered.

@@ -66,7 +66,7 @@ pub(super) fn signed(text: &str) -> Result<i64, String> {
 }
 
 /// Decimal digits and nothing else: no sign, no blank.
-pub(super) fn decimal(word: &str) -> Option<u64> {
+pub(crate) fn decimal(word: &str) -> Option<u64> {
     word.bytes().all(|byte| byte.is_ascii_digit()).then(|| word.parse().ok()).flatten()
 }
 

@@ -8,11 +8,13 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod evidence;
 mod golden;
 mod local;
 mod namespaces;
 mod probe;
 mod properties;
+mod recipes;
 mod settings;
 mod shells;
 mod skip;

@@ -120,3 +120,59 @@ proptest! {
         }
     }
 }
+
+/// Text that is close enough to an answer about who fills a table.
+fn evidence_like() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        "by (sudo|procfs|conntrack)",
+        "(exit|count|limit) -?[0-9]{0,21}",
+        "rows [0-9]{1,6} [0-9]{1,3}",
+        "(distinct [0-9]{1,5} [0-9]{1,5}|flags [0-9]{1,5} [0-9]{1,5} [0-9]{1,5} [0-9]{1,5})",
+        "(family|state) [0-9]{1,21} (ipv4|tcp ESTABLISHED|udp|a b c)",
+        "source [0-9]{1,7} ([0-9]{1,3}\\.){3}[0-9]{1,3}",
+        "network [0-9]{1,7} [0-9a-f:.]{1,20}/(24|64|8)",
+        "(destination|snat) [0-9]{1,7} tcp 192.0.2.1 (-|[0-9]{1,6}|192.0.2.9 443 [0-9]{1,6} [0-9]{1,6})",
+        "idle [0-9]{1,7} tcp ESTABLISHED [0-9]{1,7} [0-9]( [0-9]{1,21}){6,9}",
+        any::<String>(),
+    ];
+    prop::collection::vec(line, 0..24)
+        .prop_map(|lines| format!("==> listing host <==\n{}\n==> end <==\n", lines.join("\n")))
+}
+
+/// Every figure of a finding is a number, no share is more than the whole, and no count more than the listing.
+fn check_evidence(value: &serde_json::Value, listed: u64) {
+    match value {
+        serde_json::Value::Object(members) => {
+            for (name, value) in members {
+                let share =
+                    name.contains("share") || ["unreplied", "assured", "closing"].contains(&name.as_str());
+                let is_share = value.as_f64().is_none_or(|share| (0.0..=1.02).contains(&share));
+                assert!(!share || value.is_u64() || value.is_object() || is_share, "{name}: {value}");
+                if name == "entries" {
+                    assert!(value.as_u64().is_some_and(|entries| entries <= listed), "{name}: {value}");
+                }
+                check_evidence(value, listed);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| check_evidence(item, listed)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn evidence_of_any_text_is_sane_or_none(text in evidence_like()) {
+        let factory = LinuxFactory::new(SshHub::new());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("evidence.txt"), text).unwrap();
+        let target = plain_target("device", &factory.platform(), None);
+        if let Ok(readings) = factory.decode(folder.path(), &target, Timestamp::from_secs(0)) {
+            let evidence = &readings[0].evidence;
+            let listing = evidence.iter().find(|item| item.what == "listing").unwrap();
+            let listed = listing.value["entries_listed"].as_u64().unwrap();
+            evidence.iter().for_each(|item| check_evidence(&item.value, listed));
+        }
+    }
+}

@@ -36,7 +36,7 @@ impl Sshd {
         fs::write(path("authorized_keys"), format!("{options} {public}")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
+            "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys .ssh/authorized_keys\n\
              PidFile none\nPermitRootLogin yes\nStrictModes no\nUsePAM no\nLogLevel VERBOSE\n",
             folder.path().display()
         );

@@ -69,6 +69,9 @@ fn statement(query: &HistoryQuery, after: Option<Key>, limit: usize) -> (String,
     if let Some(to) = query.to {
         conditions.add("p.finished_at <", Arg::Int(to.as_micros()));
     }
+    if query.with_evidence {
+        conditions.clause("p.evidence IS NOT NULL".to_owned());
+    }
     let (beyond, order) = match query.order {
         Order::OldestFirst => (">", "ASC"),
         Order::NewestFirst => ("<", "DESC"),

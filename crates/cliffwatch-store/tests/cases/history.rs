@@ -115,6 +115,7 @@ pub(crate) async fn history_is_listed_in_order_and_by_page(home: &Home<'_>) {
         after_seq: Some(1),
         from: Some(at(20)),
         to: Some(at(50)),
+        with_evidence: false,
         order: Order::OldestFirst,
     };
     let seqs: Vec<u64> = all(&*store, &some, 2).await.iter().map(|o| o.header.seq).collect();
@@ -125,6 +126,8 @@ pub(crate) async fn history_is_listed_in_order_and_by_page(home: &Home<'_>) {
     ] {
         assert_eq!(all(&*store, &none, 2).await, []);
     }
+    let with_evidence = HistoryQuery { with_evidence: true, ..HistoryQuery::default() };
+    assert_eq!(all(&*store, &with_evidence, 2).await, []);
     let greedy = PageRequest { cursor: None, limit: Some(PAGE_ITEMS_MAX * 10) };
     assert_eq!(store.observations(&some, &greedy).await.unwrap().items.len(), 3);
     let foreign = PageRequest { cursor: Some("5b5d".to_owned()), limit: None };
@@ -151,6 +154,8 @@ pub(crate) async fn a_nul_from_a_device_costs_only_itself(home: &Home<'_>) {
     assert_eq!(read.faults, [Fault::new("a\u{FFFD}b", FaultKind::Parse, "\\u0000 \u{FFFD}")]);
     assert_eq!(read.device_settings["k\u{FFFD}"], Setting::Text("v\u{FFFD}".to_owned()));
     assert_eq!(read.evidence[0].value, serde_json::json!({"\u{FFFD}": ["\u{FFFD}"]}));
+    let with_evidence = HistoryQuery { with_evidence: true, ..HistoryQuery::default() };
+    assert_eq!(all(&*store, &with_evidence, 10).await, std::slice::from_ref(&read));
     home.rows("SELECT device_settings, evidence, faults FROM polls").await;
 }
 

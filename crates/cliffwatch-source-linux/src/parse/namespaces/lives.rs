@@ -83,6 +83,11 @@ impl Lives {
         self.lives.values().filter(|life| !life.is_shown).count()
     }
 
+    /// The namespace that holds this table, by the inode of its statistics file.
+    pub(super) fn inode_of(&self, table: &TableKey) -> Option<u64> {
+        self.lives.iter().find(|(_, life)| *life.table == *table).map(|(inode, _)| *inode)
+    }
+
     /// The name of the namespace with this inode in the file system of namespaces.
     pub(super) fn name_of(&self, net: u64) -> Option<&str> {
         if self.own_net == Some(net) {

@@ -1,0 +1,227 @@
+//! Remedies in sysctl lines, nft rules and files. They are printed, never applied.
+
+use cliffwatch_model::{ConfigFile, DeviceSettings, Fix, Remedy, Setting};
+
+use crate::parse::KernelVersion;
+
+/// Lines that last stand here: late enough to win over a distribution's own.
+const SYSCTL_FILE: &str = "/etc/sysctl.d/90-cliffwatch.conf";
+/// sysctl.d is read at boot, when nothing may have loaded the module yet; then its keys do not exist.
+const MODULES_FILE: &str = "/etc/modules-load.d/90-cliffwatch.conf";
+const MODPROBE_FILE: &str = "/etc/modprobe.d/90-cliffwatch.conf";
+
+/// An entry takes a slot of 256 bytes and an extension area, a bucket a pointer (net/netfilter/nf_conntrack_core.c).
+const ENTRY_BYTES: u64 = 300;
+const BUCKET_BYTES: u64 = 8;
+
+/// From here on the kernel's own default is as many buckets as entries, before that a fourth or an eighth.
+const AS_MANY_BUCKETS: KernelVersion = KernelVersion(5, 15);
+/// From here on the number of buckets is a sysctl that can be written.
+const BUCKETS_SYSCTL: KernelVersion = KernelVersion(4, 7);
+
+/// A remedy in Linux's words.
+pub(crate) fn fix(remedy: &Remedy, settings: &DeviceSettings) -> Fix {
+    match remedy {
+        Remedy::RaiseLimit { peak, entries } => raise_limit(*peak, *entries, settings),
+        Remedy::LowerTimeout { setting, from_seconds, to_seconds, idle_entries } => {
+            lower_timeout(setting, *from_seconds, *to_seconds, *idle_entries)
+        }
+        Remedy::AddAddresses { address, used_ports, ports_per_address, add } => Fix {
+            title: format!(
+                "add {add} public address(es) to the pool of {address}: {used_ports} of its {ports_per_address} ports are in \
+                 use towards one destination"
+            ),
+            now: vec![format!(
+                "nft add rule ip nat postrouting oifname UPLINK snat to {address}-LAST_ADDRESS fully-random persistent"
+            )],
+            lasting: Vec::new(),
+            notes: vec![
+                "put the rule in the place of the one that translates to the single address, and into the firewall's own file".into(),
+                "connections fail before the last port is gone: the kernel tries some 240 ports and then gives up".into(),
+                "a rule with a port range has only that range: look at lowest_port and highest_port in the evidence".into(),
+            ],
+        },
+        Remedy::ExemptPoller => exempt_poller(),
+    }
+}
+
+fn raise_limit(peak: u64, entries: u64, settings: &DeviceSettings) -> Fix {
+    let kernel = kernel(settings);
+    let buckets = entries.div_ceil(4);
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let (limit_line, buckets_line) = (
+        format!("net.netfilter.nf_conntrack_max={entries}"),
+        format!("net.netfilter.nf_conntrack_buckets={buckets}"),
+    );
+    let writable = kernel.is_none_or(|kernel| kernel >= BUCKETS_SYSCTL);
+    let mut notes = vec![
+        format!(
+            "memory when full: {} MiB for entries and {} MiB for buckets, of the kernel's own",
+            mib(entries.saturating_mul(ENTRY_BYTES)),
+            mib(buckets.saturating_mul(BUCKET_BYTES)).max(1),
+        ),
+        "the limit is one number for the kernel, and every network namespace may hold as many".into(),
+    ];
+    if kernel.is_none_or(|kernel| kernel >= AS_MANY_BUCKETS) {
+        notes.push(format!(
+            "a quarter as many buckets as entries is four entries to look through; the kernel's own default from 5.15 on is as many \
+             ({entries}), for {} MiB",
+            mib(entries.saturating_mul(BUCKET_BYTES)).max(1),
+        ));
+    }
+    if number(settings, "nf_conntrack_buckets").is_some_and(|now| now.unsigned_abs() >= buckets) {
+        notes.push("the device has enough buckets already: leave them out".into());
+    }
+    let set_buckets = if writable {
+        format!("sysctl -w {buckets_line}")
+    } else {
+        format!("echo {buckets} > /sys/module/nf_conntrack/parameters/hashsize")
+    };
+    let lasting = if writable {
+        vec![
+            ConfigFile { path: SYSCTL_FILE.into(), lines: vec![buckets_line, limit_line.clone()] },
+            ConfigFile { path: MODULES_FILE.into(), lines: vec!["nf_conntrack".into()] },
+        ]
+    } else {
+        vec![
+            ConfigFile { path: SYSCTL_FILE.into(), lines: vec![limit_line.clone()] },
+            ConfigFile {
+                path: MODPROBE_FILE.into(),
+                lines: vec![format!("options nf_conntrack hashsize={buckets}")],
+            },
+        ]
+    };
+    Fix {
+        title: format!(
+            "raise the limit to {entries} entries, {} times the {peak} that were seen",
+            entries / peak.max(1)
+        ),
+        // The buckets first: some kernels move the limit with them.
+        now: vec![set_buckets, format!("sysctl -w {limit_line}")],
+        lasting,
+        notes,
+    }
+}
+
+fn lower_timeout(setting: &str, from: u64, to: u64, idle: u64) -> Fix {
+    let line = format!("net.netfilter.{setting}={to}");
+    Fix {
+        title: format!("lower {setting} from {from} to {to} s: {idle} entries are idle for longer"),
+        now: vec![format!("sysctl -w {line}")],
+        lasting: vec![ConfigFile { path: SYSCTL_FILE.into(), lines: vec![line] }],
+        notes: vec![
+            "an entry keeps the time that its last packet gave it: idle ones leave as that runs out, or by conntrack -D".into(),
+            format!("a connection that is silent for {to} s loses its entry: keepalives below that, or it hangs"),
+            "each network namespace has timeouts of its own".into(),
+        ],
+    }
+}
+
+/// Our own packets past connection tracking: `POLLER` is for the operator to fill in.
+fn exempt_poller() -> Fix {
+    let rules = |line: &str| format!("nft add rule inet cliffwatch {line}");
+    Fix {
+        title: "let a new session of the poller in while the table is full".into(),
+        now: vec![
+            "nft add table inet cliffwatch".into(),
+            "nft 'add chain inet cliffwatch in { type filter hook prerouting priority raw; }'".into(),
+            "nft 'add chain inet cliffwatch out { type filter hook output priority raw; }'".into(),
+            rules("in ip saddr POLLER tcp dport 22 notrack"),
+            rules("out ip daddr POLLER tcp sport 22 notrack"),
+        ],
+        lasting: Vec::new(),
+        notes: vec![
+            "POLLER is the address that Cliffwatch connects from; ip6 for an IPv6 one".into(),
+            "a filter that accepts established traffic only must accept these packets by address: they have no state".into(),
+            "put the same lines into the firewall's own file to make them last".into(),
+        ],
+    }
+}
+
+fn kernel(settings: &DeviceSettings) -> Option<KernelVersion> {
+    match settings.get("kernel_release")? {
+        Setting::Text(release) => KernelVersion::parse(release),
+        Setting::Number(_) => None,
+    }
+}
+
+fn number(settings: &DeviceSettings, name: &str) -> Option<i64> {
+    match settings.get(name)? {
+        Setting::Number(number) => Some(*number),
+        Setting::Text(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(release: &str, buckets: i64) -> DeviceSettings {
+        DeviceSettings::from([
+            ("kernel_release".into(), Setting::Text(release.into())),
+            ("nf_conntrack_buckets".into(), Setting::Number(buckets)),
+        ])
+    }
+
+    /// The mission's example: a peak of 50,000.
+    #[test]
+    fn four_times_the_peak_and_a_quarter_of_it_in_buckets() {
+        let remedy = Remedy::RaiseLimit { peak: 50_000, entries: 200_000 };
+        let now = fix(&remedy, &settings("6.1.0-18-amd64", 16_384));
+        assert_eq!(now.title, "raise the limit to 200000 entries, 4 times the 50000 that were seen");
+        assert_eq!(
+            now.now,
+            [
+                "sysctl -w net.netfilter.nf_conntrack_buckets=50000",
+                "sysctl -w net.netfilter.nf_conntrack_max=200000"
+            ]
+        );
+        assert_eq!(now.lasting[0].path, "/etc/sysctl.d/90-cliffwatch.conf");
+        assert_eq!(
+            now.lasting[0].lines,
+            ["net.netfilter.nf_conntrack_buckets=50000", "net.netfilter.nf_conntrack_max=200000"]
+        );
+        assert_eq!(now.lasting[1].lines, ["nf_conntrack"]);
+        assert!(now.notes[0].contains("58 MiB for entries and 1 MiB for buckets"), "{:?}", now.notes);
+        assert!(now.notes[2].contains("is as many (200000), for 2 MiB"), "{:?}", now.notes);
+        assert_eq!(now.notes.len(), 3);
+        let enough = fix(&remedy, &settings("6.1.0-18-amd64", 65_536));
+        assert!(enough.notes[3].contains("enough buckets"));
+    }
+
+    #[test]
+    fn an_old_kernel_takes_its_buckets_from_the_module() {
+        let old = fix(&Remedy::RaiseLimit { peak: 10, entries: 40 }, &settings("3.10.0-1160.el7", 16_384));
+        assert_eq!(old.now[0], "echo 10 > /sys/module/nf_conntrack/parameters/hashsize");
+        assert_eq!(old.lasting[1].lines, ["options nf_conntrack hashsize=10"]);
+        assert!(!old.notes.iter().any(|note| note.contains("5.15")), "{:?}", old.notes);
+    }
+
+    #[test]
+    fn a_lower_timeout_says_what_it_does_not_do() {
+        let remedy = Remedy::LowerTimeout {
+            setting: "nf_conntrack_tcp_timeout_established".into(),
+            from_seconds: 432_000,
+            to_seconds: 86_400,
+            idle_entries: 120,
+        };
+        let fix = fix(&remedy, &DeviceSettings::new());
+        assert_eq!(fix.now, ["sysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=86400"]);
+        assert!(fix.title.ends_with("from 432000 to 86400 s: 120 entries are idle for longer"));
+        assert!(fix.notes[0].contains("conntrack -D"));
+    }
+
+    #[test]
+    fn addresses_and_the_pollers_own_way_in() {
+        let address = "198.51.100.1".parse().unwrap();
+        let remedy = Remedy::AddAddresses { address, used_ports: 60_000, ports_per_address: 64_512, add: 3 };
+        let more = fix(&remedy, &DeviceSettings::new());
+        assert!(
+            more.title
+                .starts_with("add 3 public address(es) to the pool of 198.51.100.1: 60000 of its 64512")
+        );
+        assert!(more.now[0].contains("snat to 198.51.100.1-LAST_ADDRESS"));
+        let own = fix(&Remedy::ExemptPoller, &DeviceSettings::new());
+        assert!(own.now.iter().filter(|line| line.ends_with("notrack")).count() == 2);
+    }
+}
