@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{CapacityOverrides, Device, DeviceName};
-use cliffwatch_source::{Settings, SourceFactory as _, SshOptions, Target};
+use cliffwatch_source::{AccessWhen, Settings, SourceFactory as _, SshOptions, Target};
 use cliffwatch_source_linux::LinuxFactory;
 use cliffwatch_transport::ssh::SshHub;
 
@@ -54,7 +54,9 @@ impl Documented {
             });
             factory.access_of(&target(factory.platform(), Settings::new(settings.collect())))
         });
-        let actions: BTreeSet<String> = lists.flatten().map(|access| access.action).collect();
+        // Nobody probes a simulated host.
+        let sent = lists.flatten().filter(|access| access.when != AccessWhen::Probe);
+        let actions: BTreeSet<String> = sent.map(|access| access.action).collect();
         Self::new(actions)
     }
 

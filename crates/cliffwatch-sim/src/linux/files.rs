@@ -62,7 +62,14 @@ const SHOWN: [(&str, Files); 23] = [
 ];
 
 /// What scripts look for and this host does not have, or what only guides them.
-const NOT_SHOWN: [&str; 11] = [
+const NOT_SHOWN: [&str; 17] = [
+    // The listing of a table: the login of this host has no right to it.
+    "/proc/sys/net/netfilter/nf_conntrack",
+    "${n}_count",
+    "${n}_max",
+    "${n}_*timeout*",
+    "/proc/net/nf_conntrack",
+    "/proc/[0-9]*/net/stat/nf_conntrack",
     "/proc/sys/net/netfilter/nf",
     "/proc/sys/net/ipv4/netfilter/ip",
     "/proc/sys/net/ipv4/netfilter/ip_conntrack_max",
