@@ -55,7 +55,8 @@ impl Documented {
             factory.access_of(&target(factory.platform(), Settings::new(settings.collect())))
         });
         // Nobody probes a simulated host.
-        let sent = lists.flatten().filter(|access| access.when != AccessWhen::Probe);
+        let sent =
+            lists.chain([factory.access()]).flatten().filter(|access| access.when != AccessWhen::Probe);
         let actions: BTreeSet<String> = sent.map(|access| access.action).collect();
         Self::new(actions)
     }
