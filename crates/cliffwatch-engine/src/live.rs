@@ -9,6 +9,7 @@ use cliffwatch_model::{
     Observation, Outcome, PollHeader, Reachability, Setting, SourceError, TableId, TableObservation,
     Timestamp, Trigger,
 };
+use cliffwatch_rules::Outlook;
 
 /// Polls that a table's last reading outlives before its series vanishes from `/metrics`; the contract's number.
 pub const MISSED_POLLS_MAX: u32 = 3;
@@ -75,6 +76,8 @@ pub struct TableStatus {
     pub missed_polls: u32,
     /// The device's own totals, or our sums since our start for counters that only tell increases.
     pub totals: BTreeMap<CounterName, (CounterClass, u64)>,
+    /// Where it is going, as of the newest reading that the rules saw.
+    pub outlook: Option<Outlook>,
 }
 
 impl Live {
@@ -122,6 +125,17 @@ impl Live {
         for event in events {
             take_event(&mut alerts, event);
         }
+    }
+
+    /// Takes what the rules foresee for the tables of an observation.
+    pub(crate) fn foresee(&self, observation: &Observation, outlook: impl Fn(TableId) -> Option<Outlook>) {
+        self.update(&observation.header.device, |status| {
+            for reading in &observation.tables {
+                if let Some(table) = status.tables.get_mut(&reading.id) {
+                    table.outlook = outlook(reading.id);
+                }
+            }
+        });
     }
 
     /// Takes an alert that was open before our start.
@@ -212,7 +226,9 @@ impl DeviceStatus {
             };
             totals.insert(name.clone(), (counter.class, total));
         }
-        self.tables.insert(reading.id, TableStatus { newest: reading.clone(), missed_polls: 0, totals });
+        let outlook = known.and_then(|known| known.outlook);
+        self.tables
+            .insert(reading.id, TableStatus { newest: reading.clone(), missed_polls: 0, totals, outlook });
     }
 }
 

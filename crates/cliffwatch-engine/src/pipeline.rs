@@ -134,6 +134,7 @@ impl Pipeline {
         let mut verdicts = self.rules.observe(&observation);
         self.form_incidents(observation.header.finished_at, &mut verdicts.events);
         self.live.take(&observation, &verdicts.events);
+        self.live.foresee(&observation, |id| self.rules.outlook(&observation.header.device, id));
         self.outbox.hold(&verdicts.events);
         self.push(observation, verdicts.events, memory);
         for ask in verdicts.asks {

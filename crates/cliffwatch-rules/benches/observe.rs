@@ -33,6 +33,8 @@ enum Case {
     Healthy,
     /// Full, and every counter rises at every poll: all windows are full, no alert changes.
     Failing,
+    /// Between 45 and 85 %, ever moving: every slope is computed at every reading.
+    Moving,
     /// Full and lossy at one poll, empty and quiet at the next: every rule makes an event at every poll.
     Flapping,
 }
@@ -42,13 +44,14 @@ impl Case {
         match self {
             Self::Healthy => "healthy",
             Self::Failing => "failing",
+            Self::Moving => "moving",
             Self::Flapping => "flapping",
         }
     }
 
     fn is_bad(self, poll: u64) -> bool {
         match self {
-            Self::Healthy => false,
+            Self::Healthy | Self::Moving => false,
             Self::Failing => true,
             Self::Flapping => poll.is_multiple_of(2),
         }
@@ -143,6 +146,11 @@ impl Device {
         (o.header.started_at, o.header.finished_at) = (at, at);
         for table in &mut o.tables {
             table.observed_at = at;
+            if matches!(self.case, Case::Moving) {
+                // An hour up and an hour down, with some noise.
+                let (phase, noise) = (self.poll % 720, self.poll * 7_919 % 1_013);
+                table.used = Some(118_000 + 290 * phase.min(720 - phase) + noise);
+            }
         }
         self.engine.observe(o)
     }
@@ -161,7 +169,7 @@ fn increases() -> Vec<Increase> {
 }
 
 fn observe(c: &mut Criterion) {
-    for case in [Case::Healthy, Case::Failing, Case::Flapping] {
+    for case in [Case::Healthy, Case::Moving, Case::Failing, Case::Flapping] {
         let mut group = c.benchmark_group(case.name());
         for tables in [1, 100] {
             let mut device = Device::new(case, tables);

@@ -37,6 +37,11 @@ impl Baseline {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.hours.capacity() * size_of::<u32>()
+    }
+
     /// The median increase in 5 minutes, or nothing before the first hour is over.
     pub(crate) fn median(&self) -> Option<u32> {
         self.median

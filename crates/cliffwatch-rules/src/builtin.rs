@@ -5,8 +5,8 @@ use std::time::Duration;
 use cliffwatch_model::Severity;
 
 use crate::{
-    Colliding, Condition, Line, NewConnections, NoParameters, Refusing, RuleKind, RuleSpec, Selector, Stale,
-    Utilization,
+    Churn, Colliding, Condition, Growth, Headroom, Line, NewConnections, NoParameters, Refusing, RuleKind,
+    RuleSpec, Selector, Stale, TimeToFull, Utilization,
 };
 
 /// How long a condition must be measured as over, unless a rule says otherwise: traffic that refuses
@@ -26,8 +26,12 @@ impl RuleSpec {
             // A poll that succeeds is the whole proof, and a changed limit ends by its own clock.
             RuleKind::Stale | RuleKind::CredentialRejected => (Some(Severity::Warning), 0, Duration::ZERO),
             RuleKind::LimitChanged => (None, 0, Duration::ZERO),
+            // A burst of half a minute has risen before it is seen; a minute later it stands.
+            RuleKind::GrowthFast | RuleKind::TimeToFull => (None, 60, HOLD),
             RuleKind::Refusing | RuleKind::MemoryPressure => (None, 0, HOLD),
-            RuleKind::Shedding
+            RuleKind::Headroom => (Some(Severity::Info), 0, HOLD),
+            RuleKind::ChurnImbalance
+            | RuleKind::Shedding
             | RuleKind::Colliding
             | RuleKind::QuotaReached
             | RuleKind::ClockSkew
@@ -53,6 +57,10 @@ fn condition(kind: RuleKind) -> Condition {
     match kind {
         RuleKind::UtilizationCritical => Condition::Utilization(Utilization::critical()),
         RuleKind::UtilizationHigh => Condition::Utilization(Utilization::high()),
+        RuleKind::GrowthFast => Condition::Growth(Growth::default()),
+        RuleKind::TimeToFull => Condition::TimeToFull(TimeToFull::default()),
+        RuleKind::ChurnImbalance => Condition::ChurnImbalance(Churn::default()),
+        RuleKind::Headroom => Condition::Headroom(Headroom::default()),
         RuleKind::Shedding => Condition::Shedding(NoParameters {}),
         RuleKind::Refusing => Condition::Refusing(Refusing::default()),
         RuleKind::Colliding => Condition::Colliding(Colliding::default()),

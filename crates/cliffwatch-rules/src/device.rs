@@ -8,11 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::DeviceFacts;
 use crate::conditions::Refusals;
+use crate::load::Loads;
 use crate::table::{CHANGE_SHOWN, Table};
 use crate::tracks::Tracks;
 
-/// Settings ending in `_buckets` that are compared on one device; a kernel has one.
-const BUCKET_SETTINGS_MAX: usize = 8;
+/// Settings of one kind that are kept of one device; a kernel has one.
+const SETTINGS_MAX: usize = 8;
+/// How the sizes of hash tables are named, after their table.
+const BUCKETS: &str = "_buckets";
+/// How the time is named that an idle established TCP connection is kept, after its table.
+const ESTABLISHED: &str = "_tcp_timeout_established_seconds";
 
 /// Everything that is remembered of one device.
 #[derive(Clone, Debug)]
@@ -66,7 +71,13 @@ pub(crate) struct DeviceMemory {
     /// The last known bucket counts.
     #[serde(default)]
     pub(crate) buckets: BTreeMap<String, i64>,
-    /// How one of them last changed.
+    /// The last known timeouts of established connections, in seconds.
+    #[serde(default)]
+    pub(crate) established: BTreeMap<String, i64>,
+    /// Its load in the last minutes.
+    #[serde(default)]
+    pub(crate) loads: Loads,
+    /// How one of the bucket counts last changed.
     #[serde(default)]
     pub(crate) change: Option<DeviceChange>,
     /// When the device was last asked for evidence.
@@ -118,7 +129,8 @@ impl DeviceMemory {
         }
         if o.outcome.is_success() {
             self.refusals.take(o);
-            self.note_buckets(o);
+            self.note_settings(o);
+            self.loads.add(&o.load, o.header.finished_at);
         }
     }
 
@@ -149,21 +161,26 @@ impl DeviceMemory {
         }
     }
 
-    fn note_buckets(&mut self, o: &Observation) {
+    fn note_settings(&mut self, o: &Observation) {
         for (name, setting) in o.device_settings.iter() {
             let Setting::Number(now) = *setting else { continue };
-            if !name.ends_with("_buckets") {
-                continue;
-            }
-            if let Some(known) = self.buckets.get_mut(name) {
-                let before = std::mem::replace(known, now);
-                if before != now {
+            if name.ends_with(BUCKETS) {
+                if let Some(before) = note(&mut self.buckets, name, now).filter(|before| *before != now) {
                     self.change_of(name, before, now, o.header.finished_at);
                 }
-            } else if self.buckets.len() < BUCKET_SETTINGS_MAX {
-                self.buckets.insert(name.clone(), now);
+            } else if name.ends_with(ESTABLISHED) {
+                note(&mut self.established, name, now);
             }
         }
+    }
+
+    /// What the device is configured to for a table of this name.
+    pub(crate) fn sizes(&self, table: &str) -> Sizes {
+        let of = |settings: &BTreeMap<String, i64>| {
+            let found = settings.iter().find(|(name, _)| name.starts_with(table));
+            found.and_then(|(_, value)| u64::try_from(*value).ok())
+        };
+        Sizes { buckets: of(&self.buckets), established: of(&self.established).map(Duration::from_secs) }
     }
 
     fn change_of(&mut self, setting: &str, before: i64, now: i64, at: Timestamp) {
@@ -179,6 +196,26 @@ impl DeviceMemory {
     pub(crate) fn failing_for(&self, now: Timestamp) -> Duration {
         self.failing_since.map_or(Duration::ZERO, |since| now.since(since))
     }
+}
+
+/// Keeps a setting; gives back what it was before.
+fn note(settings: &mut BTreeMap<String, i64>, name: &str, now: i64) -> Option<i64> {
+    if let Some(known) = settings.get_mut(name) {
+        return Some(std::mem::replace(known, now));
+    }
+    if settings.len() < SETTINGS_MAX {
+        settings.insert(name.to_owned(), now);
+    }
+    None
+}
+
+/// How a device is configured, as far as rules on its tables read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Sizes {
+    /// Buckets of the table's hash.
+    pub(crate) buckets: Option<u64>,
+    /// How long an idle established connection is kept.
+    pub(crate) established: Option<Duration>,
 }
 
 /// A poll beside what is remembered of its device: what conditions look at.

@@ -10,7 +10,7 @@ use crate::device::Device;
 use crate::event;
 use crate::lifecycle::Progress;
 use crate::table::Table;
-use crate::{RuleSet, StateError, observe, state};
+use crate::{Outlook, RuleSet, StateError, observe, state};
 
 /// Evaluates the rules. One for the whole process; it reads one device at a time.
 #[derive(Debug)]
@@ -195,6 +195,16 @@ impl Engine {
             }
             Some(_) => {}
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn table(&self, device: &DeviceName, table: TableId) -> &Table {
+        &self.devices[device].tables[&table]
+    }
+
+    /// How a table moves and where that leads, as of its newest reading.
+    pub fn outlook(&self, device: &DeviceName, table: TableId) -> Option<Outlook> {
+        Outlook::of(&self.devices.get(device)?.tables.get(&table)?.memory)
     }
 
     /// The alerts that are open, in no particular order.

@@ -20,31 +20,40 @@
 
 mod baseline;
 mod builtin;
+mod churn;
 mod conditions;
 mod device;
 mod engine;
 mod event;
 mod flaps;
 mod lifecycle;
+mod load;
 mod observe;
+mod outlook;
 mod paging;
 mod phase;
 mod remedies;
+mod ring;
 mod rule;
 mod ruleset;
+mod slope;
 mod span;
 mod state;
 mod summary;
 mod table;
 mod tracks;
+mod trend;
 mod verdict;
+mod week;
 mod window;
 
 pub use conditions::ourselves::figures;
 pub use conditions::{
-    Colliding, Condition, Line, NewConnections, NoParameters, Refusing, Stale, Utilization,
+    Churn, Colliding, Condition, Growth, Headroom, Line, NewConnections, NoParameters, Refusing, Stale,
+    TimeToFull, Utilization,
 };
 pub use engine::{DeviceFacts, Engine, OpenAlert, Verdicts};
+pub use outlook::{Forecast, Outlook};
 pub use paging::{
     CRITICAL_AGAIN_AFTER, DIGEST_EVERY, Incidents, Matches, Notice, Repeat, SCOPES_MAX, Silence,
     Surroundings, Topology, paging,

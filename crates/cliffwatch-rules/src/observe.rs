@@ -16,6 +16,7 @@ use crate::phase::Phase;
 use crate::summary::spoken;
 use crate::table::{Signals, Table, TableView};
 use crate::tracks::{Track, Tracks};
+use crate::trend::Course;
 use crate::verdict::{Explanation, Verdict};
 use crate::{Condition, DeviceFacts, RuleKind, RuleSet, RuleSpec, Verdicts};
 
@@ -67,7 +68,7 @@ pub(crate) fn observe(
     let mut trouble = false;
     for reading in &o.tables {
         let table = tables.entry(reading.id).or_insert_with(|| Table::new(&reading.table.path()));
-        pass.table(table, reading, memory.ticks, &mut memory.asked_at, out);
+        pass.table(table, reading, memory, out);
         trouble |= table.tracks.bound.iter().any(is_trouble);
     }
     pass.try_new_connection(tracks, memory, trouble, out);
@@ -116,8 +117,7 @@ impl Pass<'_> {
         &self,
         table: &mut Table,
         reading: &TableObservation,
-        ticks: u64,
-        asked_at: &mut Option<Timestamp>,
+        device: &mut DeviceMemory,
         out: &mut Verdicts,
     ) {
         let Table { path, memory, tracks, unsaved } = table;
@@ -126,16 +126,29 @@ impl Pass<'_> {
         self.bind(tracks, about, |rule| rule.is_for_table(self.facts, reading.table.kind), out);
         let late = memory.is_late(reading);
         let signals = Signals::of(reading);
-        memory.take(reading, &signals, self.header, ticks);
-        let view = TableView { reading, signals: &signals, memory, cgn: self.is_cgn() };
+        memory.take(reading, &signals, self.header, device.ticks);
+        let course = Course::new(&memory.trend, reading.observed_at);
+        let view = TableView {
+            reading,
+            signals: &signals,
+            memory,
+            course: &course,
+            sizes: device.sizes(&reading.table.name),
+            open: None,
+            cgn: self.is_cgn(),
+        };
         for Track { rule, progress } in &mut tracks.bound {
+            let view = TableView { open: progress.alert.map(|alert| alert.severity), ..view };
             let change =
                 if late { self.late(rule, progress, &view) } else { self.current(rule, progress, &view) };
             let Some(change) = change else { continue };
-            let why = rule.condition.explain_table(&view, change.alert.counted);
+            let mut why = rule.condition.explain_table(&view, change.alert.counted);
+            if change.state == AlertState::Firing {
+                device.loads.tell(&memory.trend, &mut why.evidence, &mut why.text);
+            }
             out.events.push(event(&rule.id, about, &change, why));
-            if self.should_ask(rule, &change, *asked_at) {
-                *asked_at = Some(self.header.finished_at);
+            if self.should_ask(rule, &change, device.asked_at) {
+                device.asked_at = Some(self.header.finished_at);
                 progress.asked();
                 out.asks.push(self.ask(AskKind::Evidence, Some(&reading.table)));
             }

@@ -21,6 +21,12 @@ pub enum RuleKind {
     UtilizationCritical,
     /// A table fills.
     UtilizationHigh,
+    /// A table grows fast.
+    GrowthFast,
+    /// A table will be full soon.
+    TimeToFull,
+    /// More entries are made than end.
+    ChurnImbalance,
     /// Existing entries are thrown out to make room.
     Shedding,
     /// New connections are lost.
@@ -29,6 +35,8 @@ pub enum RuleKind {
     Colliding,
     /// A configured quota holds connections back.
     QuotaReached,
+    /// A table is sized for less than it should be.
+    Headroom,
     /// A limit was lowered or raised, or a table stopped tracking.
     LimitChanged,
     /// The device says that it is short of memory.
@@ -53,13 +61,17 @@ pub enum RuleKind {
 
 impl RuleKind {
     /// Every kind, in the order in which a reading meets their rules.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::UtilizationCritical,
         Self::UtilizationHigh,
+        Self::GrowthFast,
+        Self::TimeToFull,
+        Self::ChurnImbalance,
         Self::Shedding,
         Self::Refusing,
         Self::Colliding,
         Self::QuotaReached,
+        Self::Headroom,
         Self::LimitChanged,
         Self::MemoryPressure,
         Self::Stale,
@@ -77,6 +89,10 @@ impl RuleKind {
         match self {
             Self::UtilizationCritical => "utilization-critical",
             Self::UtilizationHigh => "utilization-high",
+            Self::GrowthFast => "growth-fast",
+            Self::TimeToFull => "time-to-full",
+            Self::ChurnImbalance => "churn-imbalance",
+            Self::Headroom => "headroom",
             Self::Shedding => "shedding",
             Self::Refusing => "refusing",
             Self::Colliding => "colliding",
@@ -104,6 +120,10 @@ impl RuleKind {
         match self {
             Self::UtilizationCritical
             | Self::UtilizationHigh
+            | Self::GrowthFast
+            | Self::TimeToFull
+            | Self::ChurnImbalance
+            | Self::Headroom
             | Self::Shedding
             | Self::Refusing
             | Self::Colliding

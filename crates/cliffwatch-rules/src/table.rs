@@ -2,13 +2,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    Capacity, CounterClass, CounterKind, PollHeader, TableObservation, TableState as Tracking, Timestamp,
-    Trigger, paired_counter,
+    Capacity, CounterClass, CounterKind, PollHeader, Role, Severity, TableObservation,
+    TableState as Tracking, Timestamp, Trigger, paired_counter,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::Baseline;
+use crate::churn::{Imbalance, Rates};
+use crate::device::Sizes;
 use crate::tracks::Tracks;
+use crate::trend::{Course, Trend};
+use crate::week::Week;
 use crate::window::Window;
 
 /// How long a change of a limit is shown: long enough to be seen by who comes to look.
@@ -28,6 +32,19 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(path: &str) -> Self {
         Self { path: path.into(), memory: TableMemory::default(), tracks: Tracks::default(), unsaved: true }
+    }
+}
+
+#[cfg(test)]
+impl Table {
+    /// All that it holds of its own; the rules are shared.
+    pub(crate) fn bytes(&self) -> usize {
+        let memory = &self.memory;
+        let windows = memory.clashes.heap_bytes() + memory.collisions.heap_bytes();
+        let usual = memory.usual_collisions.heap_bytes() + memory.week.heap_bytes();
+        let moves = memory.trend.heap_bytes() + memory.rates.heap_bytes();
+        let tracks = self.tracks.bound.capacity() * size_of::<crate::tracks::Track>();
+        size_of::<Self>() + self.path.len() + windows + usual + moves + tracks
     }
 }
 
@@ -61,6 +78,27 @@ pub(crate) struct TableMemory {
     pub(crate) collisions: Window,
     #[serde(default)]
     pub(crate) usual_collisions: Baseline,
+    /// The newest known use.
+    #[serde(default)]
+    pub(crate) used: Option<u64>,
+    /// How use moved in the last hours.
+    #[serde(default)]
+    pub(crate) trend: Trend,
+    /// What is usual for it.
+    #[serde(default)]
+    pub(crate) week: Week,
+    /// Set-ups against ends.
+    #[serde(default)]
+    pub(crate) rates: Rates,
+    /// Its newest role.
+    #[serde(default)]
+    pub(crate) role: Option<Role>,
+    /// When its role, epoch or limit last changed: what it did before says nothing of what it will do.
+    #[serde(default, with = "crate::state::micros")]
+    pub(crate) turned_at: Option<Timestamp>,
+    /// When entries were last thrown out or refused: its use is not free to rise.
+    #[serde(default, with = "crate::state::micros")]
+    pub(crate) strained_at: Option<Timestamp>,
 }
 
 /// A limit that moved, or a table that went out of use.
@@ -102,6 +140,7 @@ impl TableMemory {
         self.seen_tick = tick;
         self.clashes.add(signals.clashes, reading.observed_at, signals.over, newest);
         self.collisions.add(signals.collisions, reading.observed_at, signals.over, newest);
+        self.note_use(reading, signals, late);
         if late {
             return;
         }
@@ -112,6 +151,45 @@ impl TableMemory {
             self.refused_ticks = (self.refused_ticks << 1) | u8::from(signals.refused > 0);
         }
         self.note_changes(reading);
+    }
+
+    fn note_use(&mut self, reading: &TableObservation, signals: &Signals, late: bool) {
+        let at = reading.observed_at;
+        if !late {
+            self.note_turns(reading);
+            self.used = reading.used.or(self.used);
+        }
+        if signals.evicted > 0 || signals.lost() > 0 {
+            self.strained_at = self.strained_at.max(Some(at));
+        }
+        let Some(used) = reading.used.filter(|_| reading.state != Tracking::NotTracking) else { return };
+        // A late reading may be older than the turn: what was before it is forgotten.
+        if late && self.turned_at.is_some_and(|turned| at < turned) {
+            return;
+        }
+        self.trend.add(used, at, reading.revision > 0);
+        self.week.add(used, at);
+        self.rates.add(reading);
+    }
+
+    /// Set-ups against ends in the last five minutes, where both were measured.
+    pub(crate) fn churn(&self, now: Timestamp) -> Option<Imbalance> {
+        self.rates.imbalance(now)
+    }
+
+    fn note_turns(&mut self, reading: &TableObservation) {
+        let role = self.role.replace(reading.role).is_some_and(|before| before != reading.role);
+        let epoch = reading.marks.new_epoch;
+        let limit = reading.capacity.ok().zip(self.limit).is_some_and(|(now, before)| {
+            now.origin == before.origin && (now.limit, now.bound) != (before.limit, before.bound)
+        });
+        if role || epoch {
+            self.trend.clear();
+            self.rates.clear();
+        }
+        if role || epoch || limit {
+            self.turned_at = Some(reading.observed_at);
+        }
     }
 
     fn note_changes(&mut self, reading: &TableObservation) {
@@ -156,6 +234,12 @@ pub(crate) struct TableView<'a> {
     pub(crate) reading: &'a TableObservation,
     pub(crate) signals: &'a Signals,
     pub(crate) memory: &'a TableMemory,
+    /// How it moves.
+    pub(crate) course: &'a Course<'a>,
+    /// What its device is configured to.
+    pub(crate) sizes: Sizes,
+    /// The severity that the rule's open alert has risen to.
+    pub(crate) open: Option<Severity>,
     /// Whether its device is a carrier-grade NAT, which is run fuller.
     pub(crate) cgn: bool,
 }

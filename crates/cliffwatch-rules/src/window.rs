@@ -60,6 +60,11 @@ impl Window {
         first.zip(last).map_or(Duration::ZERO, |(first, last)| last.since(first))
     }
 
+    #[cfg(test)]
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<Bucket>()
+    }
+
     fn within(&self, now: Timestamp, span: Duration) -> impl Iterator<Item = &Bucket> {
         let after = now.minus(span);
         self.buckets.iter().filter(move |bucket| bucket.to > after && bucket.to <= now)

@@ -58,12 +58,13 @@ pub(crate) struct Table {
     setup_rate: Option<f64>,
     /// Ended entries per second.
     teardown_rate: Option<f64>,
-    /// How fast it grows.
+    /// How fast it grew over the last minutes, in percent of the count; null where too little was read.
     growth_percent_per_minute: Option<f64>,
-    /// When it will be full if it goes on like this.
+    /// When it will be full if it goes on like this; null where it does not rise, levels off, is held by
+    /// shedding, or where that cannot be said.
     time_to_full_seconds: Option<f64>,
-    /// The least and the most that this may be.
-    time_to_full_range_seconds: Option<[f64; 2]>,
+    /// The soonest and the latest that this may be; the latest is null where it may never be.
+    time_to_full_range_seconds: Option<[Option<f64>; 2]>,
     /// Every counter that was read, by the vendor's name.
     counters: BTreeMap<String, Counter>,
     /// Polls of the device that went by without a reading of this table.
@@ -117,6 +118,7 @@ impl From<&TableRow<'_>> for Table {
     fn from(row: &TableRow<'_>) -> Self {
         let (device, reading) = (&row.device.device, &row.table.newest);
         let table = &reading.table;
+        let outlook = row.table.outlook;
         let part = table.part.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         Self {
             table_id: reading.id.to_string(),
@@ -141,9 +143,9 @@ impl From<&TableRow<'_>> for Table {
             sheds_at: reading.sheds_at,
             setup_rate: reading.setup_rate,
             teardown_rate: reading.teardown_rate,
-            growth_percent_per_minute: None,
-            time_to_full_seconds: None,
-            time_to_full_range_seconds: None,
+            growth_percent_per_minute: outlook.and_then(|outlook| outlook.growth_percent_per_minute),
+            time_to_full_seconds: outlook.and_then(|outlook| outlook.full.seconds()),
+            time_to_full_range_seconds: outlook.and_then(|outlook| outlook.full.range()),
             counters: counters(row),
             missed_polls: row.table.missed_polls,
             worst_alert: row.worst.map(WorstAlert::from),

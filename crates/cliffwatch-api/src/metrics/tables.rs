@@ -33,8 +33,18 @@ pub(crate) fn render(out: &mut Exposition, snapshot: &Snapshot) {
     gauge("cliffwatch_table_observed_timestamp_seconds", "When the table was read.", |it| {
         Some(time(it.observed_at) / 1e6)
     });
+    time_to_full(out, &series);
     info(out, &series);
     counters(out, &series);
+}
+
+/// Only where a time is known: a table that does not rise has no series.
+fn time_to_full(out: &mut Exposition, series: &[Series<'_>]) {
+    let help = "When the table is full if it goes on like this; absent where that cannot be said.";
+    let mut family = out.family("cliffwatch_table_time_to_full_seconds", Kind::Gauge, help);
+    for (labels, row) in series {
+        family.known(labels, row.table.outlook.and_then(|outlook| outlook.full.seconds()));
+    }
 }
 
 /// The tables that were read lately. One that was missed [`MISSED_POLLS_MAX`] times is left out, so that no

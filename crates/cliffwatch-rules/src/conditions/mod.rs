@@ -3,9 +3,14 @@
 //! A condition holds parameters and no state: what it needs of the past is in the memory of the table or
 //! device. So it can be read, and tested, on its own.
 
+mod ahead;
+mod churn;
 mod clock;
 mod colliding;
 mod credential;
+mod full;
+mod growth;
+mod headroom;
 mod limit;
 mod memory;
 mod new_connections;
@@ -21,7 +26,11 @@ mod utilization;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use churn::Churn;
 pub use colliding::Colliding;
+pub use full::TimeToFull;
+pub use growth::Growth;
+pub use headroom::Headroom;
 pub use new_connections::NewConnections;
 pub(crate) use new_connections::Refusals;
 pub use parameters::{Line, NoParameters};
@@ -40,6 +49,14 @@ use crate::verdict::{Explanation, Verdict};
 pub enum Condition {
     /// `utilization-high`, `utilization-critical`: used over capacity, in percent.
     Utilization(Utilization),
+    /// `growth-fast`: percent of the count a minute.
+    Growth(Growth),
+    /// `time-to-full`: forecasts.
+    TimeToFull(TimeToFull),
+    /// `churn-imbalance`: set-ups against ends.
+    ChurnImbalance(Churn),
+    /// `headroom`: sizes and timeouts against what was seen in a week.
+    Headroom(Headroom),
     /// `shedding`: any increase of an `evicted` counter.
     Shedding(NoParameters),
     /// `refusing`: increases of `refused` counters.
@@ -78,6 +95,10 @@ impl Condition {
     pub(crate) fn with(&self, parameters: &Map<String, Value>) -> Result<Self, String> {
         let condition = match self {
             Self::Utilization(c) => Self::Utilization(overlay(c, parameters)?),
+            Self::Growth(c) => Self::Growth(overlay(c, parameters)?),
+            Self::TimeToFull(c) => Self::TimeToFull(overlay(c, parameters)?),
+            Self::ChurnImbalance(c) => Self::ChurnImbalance(overlay(c, parameters)?),
+            Self::Headroom(c) => Self::Headroom(overlay(c, parameters)?),
             Self::Shedding(c) => Self::Shedding(overlay(c, parameters)?),
             Self::Refusing(c) => Self::Refusing(overlay(c, parameters)?),
             Self::Colliding(c) => Self::Colliding(overlay(c, parameters)?),
@@ -101,6 +122,10 @@ impl Condition {
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             Self::Utilization(c) => c.check(),
+            Self::Growth(c) => c.check(),
+            Self::TimeToFull(c) => c.check(),
+            Self::ChurnImbalance(c) => c.check(),
+            Self::Headroom(c) => c.check(),
             Self::Refusing(c) => c.check(),
             Self::Colliding(c) => c.check(),
             Self::NewConnections(c) => c.check(),
@@ -122,6 +147,10 @@ impl Condition {
     pub(crate) fn judge_table(&self, view: &TableView<'_>) -> Verdict {
         match self {
             Self::Utilization(c) => c.judge(view),
+            Self::Growth(c) => c.judge(view),
+            Self::TimeToFull(c) => c.judge(view),
+            Self::ChurnImbalance(c) => c.judge(view),
+            Self::Headroom(c) => c.judge(view),
             Self::Shedding(_) => shedding::judge(view),
             Self::Refusing(c) => c.judge(view),
             Self::Colliding(c) => c.judge(view),
@@ -161,6 +190,10 @@ impl Condition {
             Self::NotifierFailing(line) => ourselves::judge(*line, ourselves::Strain::Notifier, view),
             Self::ClockStep(line) => ourselves::judge(*line, ourselves::Strain::Clock, view),
             Self::Utilization(_)
+            | Self::TimeToFull(_)
+            | Self::ChurnImbalance(_)
+            | Self::Headroom(_)
+            | Self::Growth(_)
             | Self::Shedding(_)
             | Self::Refusing(_)
             | Self::Colliding(_)
@@ -188,6 +221,10 @@ impl Condition {
     pub(crate) fn explain_table(&self, view: &TableView<'_>, since_onset: u64) -> Explanation {
         match self {
             Self::Utilization(c) => c.explain(view),
+            Self::Growth(c) => c.explain(view),
+            Self::TimeToFull(c) => c.explain(view),
+            Self::ChurnImbalance(c) => c.explain(view),
+            Self::Headroom(c) => c.explain(view),
             Self::Shedding(_) => shedding::explain(view, since_onset),
             Self::Refusing(c) => c.explain(view, since_onset),
             Self::Colliding(c) => c.explain(view, since_onset),

@@ -72,15 +72,20 @@ impl Utilization {
     }
 }
 
-/// Whether being full means nothing: a mirror of the peer's table, a worst case that spread flows pass
-/// unharmed, one address of a pool that is filled before the next is used, a low port tier.
+/// Whether being full means nothing: a worst case that spread flows pass unharmed, or a table that does
+/// not stand for itself.
 fn is_full_by_design(view: &TableView<'_>) -> bool {
+    view.reading.capacity.is_ok_and(|capacity| capacity.bound == Bound::PerDestination)
+        || !is_read_alone(view)
+}
+
+/// Whether the table stands for itself: no mirror of the peer's table, no address of a pool that is filled
+/// before the next is used, no low port tier.
+pub(super) fn is_read_alone(view: &TableView<'_>) -> bool {
     let reading = view.reading;
     let table = &reading.table;
     let limit = reading.capacity.map_or(u64::MAX, |capacity| capacity.limit.get());
     let is_pool = matches!(table.kind, TableKind::NatPool | TableKind::SnatPorts | TableKind::PortBlocks);
-    reading.role == Role::Standby
-        || reading.capacity.is_ok_and(|capacity| capacity.bound == Bound::PerDestination)
-        || (reading.role == Role::Member && is_pool)
-        || (!table.part.is_empty() && reading.unit == Unit::Ports && limit < PART_PORTS_MIN)
+    let is_low_tier = !table.part.is_empty() && reading.unit == Unit::Ports && limit < PART_PORTS_MIN;
+    reading.role != Role::Standby && !(reading.role == Role::Member && is_pool) && !is_low_tier
 }

@@ -9,12 +9,12 @@ fn the_examples_are_fine() {
     let output = cliffwatch(&examples, &["check", "--skip-secrets"]);
     assert_eq!(
         said(&output),
-        "3 devices, 16 rules in force: 0 errors, 0 warnings\n\
+        "3 devices, 20 rules in force: 0 errors, 0 warnings\n\
          about 40320 rows a day, 181 MB on disk within the retention\nexit status 0\n"
     );
     let output = cliffwatch(&repository(), &["check", "--inventory", "examples/quickstart.yaml"]);
     assert!(
-        said(&output).starts_with("1 device, 16 rules in force: 0 errors, 0 warnings\n"),
+        said(&output).starts_with("1 device, 20 rules in force: 0 errors, 0 warnings\n"),
         "{}",
         said(&output)
     );
@@ -68,7 +68,7 @@ fn ten_thousand_devices_are_checked_while_one_waits() {
     let started = Instant::now();
     let output = cliffwatch(good.path(), &["check"]);
     assert!(
-        said(&output).starts_with("10000 devices, 16 rules in force: 0 errors, 0 warnings\n"),
+        said(&output).starts_with("10000 devices, 20 rules in force: 0 errors, 0 warnings\n"),
         "{}",
         said(&output)
     );

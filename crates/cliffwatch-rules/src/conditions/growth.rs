@@ -1,0 +1,138 @@
+use std::time::Duration;
+
+use cliffwatch_model::Severity;
+use serde::{Deserialize, Serialize};
+
+use super::ahead::{self, Brink, PAUSE};
+use super::{Line, reading};
+use crate::span;
+use crate::summary;
+use crate::table::TableView;
+use crate::trend::Scale;
+use crate::verdict::{Explanation, Verdict};
+
+/// Use grows fast: an attack, a failover, a malfunction.
+///
+/// Growth is the robust slope of at least 5 minutes, in percent of the count a minute. A table that is
+/// nearly empty may grow as it likes, and so may one that does what it does at this time of each week.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Growth {
+    /// Raised at this many percent a minute.
+    pub raise: f64,
+    /// Clear below this.
+    pub clear: f64,
+    /// Only where the table is at least this full, in percent, or …
+    pub floor: f64,
+    /// … will be full within this time, or …
+    #[serde(with = "span")]
+    pub within: Duration,
+    /// … holds at least this many, where the limit is not known.
+    pub floor_count: u64,
+    /// Critical where it is at least this full, in percent, and full within that time, for a minute, …
+    pub critical_fill: f64,
+    /// … and holds this many times the usual peak of the hour.
+    pub times_usual: f64,
+    /// No verdict for this long after a change of role, epoch or limit: the table fills anew.
+    #[serde(with = "span")]
+    pub pause: Duration,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self {
+            raise: 5.0,
+            clear: 2.5,
+            floor: 40.0,
+            within: Duration::from_secs(600),
+            floor_count: 5_000,
+            critical_fill: 60.0,
+            times_usual: 1.5,
+            pause: PAUSE,
+        }
+    }
+}
+
+/// Where use moved by less than this share within the minutes, growth is below every line worth setting.
+const STILL_SHARE: f64 = 0.05;
+/// The same, of the limit, where only the forecast could lift the table over the floor.
+const STILL_LIMIT_SHARE: f64 = 0.05;
+
+impl Growth {
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.line().check()?;
+        let others = [self.floor, self.critical_fill, self.times_usual];
+        if others.iter().all(|value| value.is_finite() && *value >= 0.0) {
+            return Ok(());
+        }
+        Err("floor, critical_fill and times_usual must be numbers from 0 up".to_owned())
+    }
+
+    pub(super) fn judge(&self, view: &TableView<'_>) -> Verdict {
+        let used = match ahead::used(view) {
+            Ok(used) => used,
+            Err(verdict) => return verdict,
+        };
+        if ahead::is_paused(view, self.pause) {
+            return if self.is_low(view, used) { ahead::calm(view) } else { Verdict::Unknown };
+        }
+        if view.course.is_still(Scale::Minutes, self.least_move(view, used)) == Some(true) {
+            return ahead::calm(view);
+        }
+        let Some(pace) = view.course.pace(Scale::Minutes) else { return Verdict::Unknown };
+        match self.line().judge(pace.percent_per_minute(), Severity::Warning) {
+            Verdict::Clear => ahead::calm(view),
+            _ if !self.is_above_floor(view, used) => ahead::calm(view),
+            Verdict::Raised(_) if !pace.is_rising() => Verdict::Between,
+            Verdict::Raised(_) if ahead::is_usual(view, used, 0) => Verdict::Between,
+            Verdict::Raised(_) if self.brink().is_near(view, used) => Verdict::Raised(Severity::Critical),
+            verdict => verdict,
+        }
+    }
+
+    fn least_move(&self, view: &TableView<'_>, used: f64) -> f64 {
+        match ahead::limit(view) {
+            Some(limit) if self.is_low(view, used) => limit * STILL_LIMIT_SHARE,
+            _ => used * STILL_SHARE,
+        }
+    }
+
+    /// Whether the table is as empty as may be.
+    fn is_low(&self, view: &TableView<'_>, used: f64) -> bool {
+        match ahead::limit(view) {
+            Some(limit) => used * 100.0 < limit * self.floor,
+            None => used < reading::number(self.floor_count),
+        }
+    }
+
+    fn is_above_floor(&self, view: &TableView<'_>, used: f64) -> bool {
+        let soon = |limit| ahead::is_within(view.course.time_to(used, limit), self.within);
+        !self.is_low(view, used) || ahead::limit(view).is_some_and(soon)
+    }
+
+    fn line(&self) -> Line {
+        Line { raise: self.raise, clear: self.clear }
+    }
+
+    fn brink(&self) -> Brink {
+        Brink { within: self.within, fill: self.critical_fill, times_usual: self.times_usual }
+    }
+
+    pub(super) fn explain(&self, view: &TableView<'_>) -> Explanation {
+        let mut evidence = reading::numbers(view);
+        ahead::note(view, &mut evidence);
+        let pace = view.course.pace(Scale::Minutes);
+        let growth = pace.map(|pace| pace.percent_per_minute());
+        let text = match (growth, pace) {
+            (Some(growth), Some(pace)) => {
+                let over = summary::spoken(Duration::from_secs_f64(pace.span_s.max(0.0)));
+                let full = ahead::full(view, reading::number(view.reading.used.unwrap_or(0)));
+                let ahead =
+                    ahead::limit(view).map_or_else(String::new, |_| format!(", {}", ahead::words(full)));
+                format!("growing {growth:.1} % a minute over {over} to {}{ahead}", summary::fill(view))
+            }
+            _ => format!("growth not known at {}", summary::fill(view)),
+        };
+        Explanation { value: growth, threshold: Some(self.raise), unit: "%/min", text, evidence }
+    }
+}
