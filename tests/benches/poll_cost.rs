@@ -175,6 +175,7 @@ fn target(sshd: &Sshd, name: &str) -> Target {
         jump: None,
         source_address: None,
         settings: Settings::default(),
+        canary: None,
     }
 }
 

@@ -124,3 +124,69 @@ impl Run {
         history.rows(&query).into_iter().find(|row| row["state"] == state)
     }
 }
+
+/// What a canary sees: nothing is wrong with the device's own table or its own port.
+mod canary {
+    use super::*;
+    use cliffwatch_tests::{Staged, eventually};
+
+    /// The canary looks each 30 s, and its finding takes 12 s.
+    const A_LOOK: Duration = Duration::from_secs(60);
+    const RULES: &str = "- { id: new-connections-refused, hold: 1s }";
+
+    #[test]
+    fn hosts_behind_a_device_see_that_only_new_connections_are_lost() {
+        if !needs(&[ConntrackLock::NEEDS, Netns::NEEDS, Sshd::NEEDS, History::NEEDS]) {
+            return;
+        }
+        let netns = Netns::new(Rules::default());
+        let Some(_lock) = ConntrackLock::lower(LIMIT, None) else { return };
+        let target = Sshd::inside(&netns);
+        let app_host = Sshd::local();
+        let (near, far) = (Staged::start(), Staged::start());
+        let canary = |from: &str| format!("canary: {{ target: \"{}\", from: {from} }}", target.address());
+        let inventory = Inventory::new()
+            .with("app-host-1", &app_host)
+            .with("fw-local", near.sshd())
+            .and(&canary("local"))
+            .with("fw-behind", far.sshd())
+            .and(&canary("app-host-1"));
+        let service = Service::start(Setup {
+            inventory: inventory.to_string(),
+            rules: RULES.to_owned(),
+            ..Setup::default()
+        });
+        let history = service.history();
+        let seen = [("fw-local", "local"), ("fw-behind", "app-host-1")];
+        for (device, from) in seen {
+            let query = format!(
+                "select canary_held from polls where device = '{device}' and canary_from = '{from}' and canary_connect_ms is not null and canary_error is null"
+            );
+            eventually(A_LOOK, "a new connection to pass", || {
+                (!history.rows(&query).is_empty()).then_some(())
+            });
+        }
+        let tcp = u32::try_from(LIMIT).expect("a small number") * 2;
+        let flows =
+            netns.open_flows(Plan { tcp, kind: Kind::Assured, per_second: Some(100), ..Plan::default() });
+        for (device, from) in seen {
+            let query = format!(
+                "select * from alert_events where device = '{device}' and rule = '{RULE}' and seq = 1"
+            );
+            let fired = eventually(A_LOOK, "the canary's finding", || history.rows(&query).pop());
+            assert_eq!((&fired["state"], &fired["severity"]), (&"firing".into(), &"critical".into()));
+            let evidence = &fired["evidence"];
+            assert_eq!((&evidence["decided_by"], &evidence["from"]), (&"canary".into(), &from.into()));
+            assert!(evidence["held_ms"].as_f64().expect("an answer") < 2_000.0, "{fired}");
+            eprintln!("{}", fired["summary"]);
+        }
+        drop(flows);
+        netns.drain();
+        for (device, _) in seen {
+            eventually(A_LOOK, "the recovery", || {
+                events(&history, device, RULE).into_iter().find(|event| event.state == "recovering")
+            });
+        }
+        assert_eq!(app_host.logins(), 1, "the canary needs no login of its own");
+    }
+}

@@ -195,5 +195,6 @@ fn target() -> Target {
         jump: None,
         source_address: None,
         settings: Settings::default(),
+        canary: None,
     }
 }

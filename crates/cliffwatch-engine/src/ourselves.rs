@@ -66,6 +66,7 @@ pub(crate) fn target(platform: Platform) -> Target {
         jump: None,
         source_address: None,
         settings: Settings::default(),
+        canary: None,
     }
 }
 

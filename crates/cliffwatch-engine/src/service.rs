@@ -23,7 +23,7 @@ use crate::live::Live;
 use crate::ourselves::{self, OurselvesFactory};
 use crate::outbox::Outbox;
 use crate::pipeline::{Input, Parts, Pipeline};
-use crate::scheduler::{Changes, Scheduler, Shared};
+use crate::scheduler::{Changes, Scheduler, Shared, Sources};
 use crate::startup;
 use crate::stats::Stats;
 use crate::writer::Writer;
@@ -262,6 +262,7 @@ impl Handle {
             pipeline: pipeline.clone(),
             origin: Instant::now(),
             stop,
+            sources: Sources::default(),
         }
     }
 

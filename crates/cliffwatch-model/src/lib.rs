@@ -28,8 +28,8 @@ pub use ingest::{Ingest, IngestMemory, LIVE_TABLES_MAX};
 pub use name::{CounterName, DeviceName, Epoch, GroupName, NAME_BYTES_MAX, NameError, Platform, PollerName};
 pub use observation::{CounterTotal, Increase, Marks, Observation, TableObservation};
 pub use poll::{
-    EvidenceItem, Load, MemoryState, NewConnection, Outcome, Poll, PollHeader, Reachability, Reading,
-    Setting, Trigger,
+    CanaryReading, EvidenceItem, HeldState, Load, MemoryState, NewConnection, Outcome, Poll, PollHeader,
+    Reachability, Reading, Setting, Trigger,
 };
 pub use remedy::{ConfigFile, DeviceSettings, Fix, Remedy};
 pub use sample::Sample;

@@ -173,6 +173,9 @@ pub struct Reachability {
     /// What a NEW connection beside it did, where one was tried.
     #[serde(default)]
     pub new: Option<NewConnection>,
+    /// What a host behind the device saw, where one looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryReading>,
 }
 
 /// What a new connection did.
@@ -186,6 +189,36 @@ pub struct NewConnection {
     /// From its first packet until it was found good, refused or given up, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited_ms: Option<f64>,
+}
+
+/// One held and one new connection through the device, made from a host behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CanaryReading {
+    /// The host: a device's name, or `local`.
+    pub from: String,
+    /// Where the connections lead: address and port.
+    pub target: String,
+    /// Whether the connection that was held before still works; absent where there was none, or where it
+    /// said nothing when it was asked.
+    #[serde(default)]
+    pub held: Option<HeldState>,
+    /// How fast it answered, in milliseconds; it is asked only when no new one could be made.
+    #[serde(default)]
+    pub held_ms: Option<f64>,
+    /// How many new connections were tried, one after the other, until one was made.
+    pub attempts: u32,
+    /// The last of them.
+    pub new: NewConnection,
+}
+
+words! {
+    /// What became of a connection that was held.
+    HeldState {
+        /// It is open.
+        Open = "open",
+        /// The far end closed it earlier: an idle time that ended, and no finding.
+        Closed = "closed",
+    }
 }
 
 /// One finding that was asked for: top sources, idle ages, …

@@ -7,7 +7,7 @@ use cliffwatch_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::DeviceFacts;
-use crate::conditions::Refusals;
+use crate::conditions::Ways;
 use crate::load::Loads;
 use crate::table::{CHANGE_SHOWN, Table};
 use crate::tracks::Tracks;
@@ -88,7 +88,7 @@ pub(crate) struct DeviceMemory {
     pub(crate) tried_at: Option<Timestamp>,
     /// New connections that did not get in.
     #[serde(default)]
-    pub(crate) refusals: Refusals,
+    pub(crate) ways: Ways,
 }
 
 /// Which poll of which poller.
@@ -128,7 +128,7 @@ impl DeviceMemory {
             Outcome::Failed(_) => {}
         }
         if o.outcome.is_success() {
-            self.refusals.take(o);
+            self.ways.take(o);
             self.note_settings(o);
             self.loads.add(&o.load, o.header.finished_at);
         }

@@ -195,8 +195,8 @@ impl Pass<'_> {
         let now = self.header.finished_at;
         let wanted = tracks.bound.iter().any(|Track { rule, progress }| match rule.condition {
             Condition::NewConnections(condition) => {
-                (trouble || progress.alert.is_some() || memory.refusals.count > 0)
-                    && condition.is_due(&memory.refusals, memory.tried_at, now)
+                (trouble || progress.alert.is_some() || memory.ways.is_refused())
+                    && condition.is_due(&memory.ways, memory.tried_at, now)
             }
             _ => false,
         });

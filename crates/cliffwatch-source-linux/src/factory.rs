@@ -95,6 +95,10 @@ impl SourceFactory for LinuxFactory {
         Some(crate::remedy::fix(remedy, settings))
     }
 
+    fn dials(&self, address: Option<&str>) -> bool {
+        address.is_some_and(|address| address != login::LOCAL)
+    }
+
     fn hubs(&self) -> Vec<HubStatus> {
         let open = self.hub.open_breakers();
         let count = u64::try_from(open.len()).unwrap_or(u64::MAX);

@@ -107,7 +107,7 @@ impl Decoder {
             device_settings: slow.settings,
             reachability: Reachability {
                 held_ms: round_trip.map(|time| time.as_secs_f64() * 1e3),
-                new: None,
+                ..Reachability::default()
             },
             evidence: Vec::new(),
             faults,

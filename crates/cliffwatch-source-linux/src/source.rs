@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -5,7 +6,7 @@ use async_trait::async_trait;
 use cliffwatch_model::{
     ErrorKind, EvidenceItem, Fault, FaultKind, NewConnection, Reachability, Reading, SourceError, TableKey,
 };
-use cliffwatch_source::{PollContext, ProbeContext, ProbeReport, SessionSource};
+use cliffwatch_source::{Connection, DialError, PollContext, ProbeContext, ProbeReport, SessionSource};
 use cliffwatch_transport::ssh::{Mode, Reply, Script, SshError, SshHub, SshSession, SshTarget};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -141,7 +142,19 @@ impl SessionSource for LinuxSource {
             error: tried.new.error.as_ref().map(SshError::kind),
             waited_ms: Some(ms(tried.new.waited)),
         };
-        Ok(Some(Reachability { held_ms: tried.held.map(ms), new: Some(new) }))
+        Ok(Some(Reachability { held_ms: tried.held.map(ms), new: Some(new), canary: None }))
+    }
+
+    async fn dial(&self, to: SocketAddr) -> Result<Connection, DialError> {
+        let Way::Ssh(held) = &self.way else {
+            let message = "the device is this machine: write `from: local`";
+            return Err(DialError::NotTried(SourceError::new(ErrorKind::Unreachable, message)));
+        };
+        match held.session().dial(to).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error @ SshError::Connect { .. }) => Err(DialError::Failed(error.kind())),
+            Err(error) => Err(DialError::NotTried(error.into())),
+        }
     }
 
     async fn evidence(

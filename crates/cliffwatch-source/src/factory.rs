@@ -38,6 +38,11 @@ pub trait SourceFactory: Send + Sync {
         None
     }
 
+    /// Whether connections can be made from the device to other hosts, see [`SessionSource::dial`].
+    fn dials(&self, _address: Option<&str>) -> bool {
+        false
+    }
+
     /// How the platform's shared parts (connections, listeners, call budgets) are doing.
     fn hubs(&self) -> Vec<HubStatus> {
         Vec::new()

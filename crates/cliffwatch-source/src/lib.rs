@@ -4,6 +4,7 @@
 //! each device. `poll` is the one method that must be written: the engine keeps the schedule, the
 //! deadline, the back-off, the counting and the restarts, so that no platform can forget them.
 
+mod dial;
 mod factory;
 mod probe;
 mod secret;
@@ -14,6 +15,7 @@ mod target;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
+pub use dial::{Connection, DialError, Stream};
 pub use factory::{
     Access, AccessWhen, DecodeError, HubStatus, OpenError, Opened, Problem, SourceFactory, Weight,
 };
@@ -24,4 +26,4 @@ pub use secret::Secret;
 pub use secret_ref::{Expansion, SecretError, SecretRef};
 pub use settings::{Settings, SettingsError};
 pub use source::{Clock, PollContext, SessionSource};
-pub use target::{Credential, HostKey, JumpHost, SshOptions, Target};
+pub use target::{Canary, CanaryFrom, Credential, HostKey, JumpHost, SshOptions, Target};

@@ -1,11 +1,12 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cliffwatch_model::{EvidenceItem, Reachability, Reading, SourceError, TableKey, Timestamp};
+use cliffwatch_model::{ErrorKind, EvidenceItem, Reachability, Reading, SourceError, TableKey, Timestamp};
 use tokio::time::Instant;
 
-use crate::{ProbeContext, ProbeReport};
+use crate::{Connection, DialError, ProbeContext, ProbeReport};
 
 /// What time it is, by our own clock. The engine has the one implementation that reads the system's.
 pub trait Clock: Send + Sync {
@@ -81,6 +82,15 @@ pub trait SessionSource: fmt::Debug + Send + Sync {
     async fn probe(&self, cx: &ProbeContext<'_>) -> ProbeReport {
         let asked = Instant::now();
         ProbeReport::of_poll(self.poll(&cx.poll).await, asked.elapsed())
+    }
+
+    /// Opens a TCP connection from the device to another host, over what is held: never by a new login.
+    ///
+    /// # Errors
+    /// Tells a connection that failed from one that could not be tried.
+    async fn dial(&self, _to: SocketAddr) -> Result<Connection, DialError> {
+        let message = "this platform opens no connections for us";
+        Err(DialError::NotTried(SourceError::new(ErrorKind::Unreachable, message)))
     }
 
     /// Standing warnings that an operator should see: a legacy key exchange, a fallback to slower polls.

@@ -1,8 +1,9 @@
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cliffwatch_model::Device;
+use cliffwatch_model::{Device, DeviceName};
 
 use crate::{SecretRef, Settings};
 
@@ -22,6 +23,35 @@ pub struct Target {
     pub source_address: Option<IpAddr>,
     /// The platform's own settings.
     pub settings: Settings,
+    /// Who looks from behind it whether new connections still pass.
+    pub canary: Option<Canary>,
+}
+
+/// One held and one new connection through a device, made from a host behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// Where they lead. An address: a name would make its lookup a part of the test.
+    pub target: SocketAddr,
+    /// Where they start.
+    pub from: CanaryFrom,
+}
+
+/// Where a canary's connections start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CanaryFrom {
+    /// On the machine that Cliffwatch runs on.
+    Local,
+    /// On a device of the inventory.
+    Device(DeviceName),
+}
+
+impl fmt::Display for CanaryFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Device(name) => name.fmt(f),
+        }
+    }
 }
 
 /// A login, shared by devices under one name.

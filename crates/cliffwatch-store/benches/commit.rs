@@ -150,7 +150,7 @@ fn poll(device: &str, number: u64, round: u64) -> Poll {
         samples: vec![sample],
         complete: vec![GroupName::new("conntrack").unwrap()],
         device_settings: [("nf_conntrack_buckets".to_owned(), Setting::Number(65_536))].into(),
-        reachability: Reachability { held_ms: Some(0.6), new: None },
+        reachability: Reachability { held_ms: Some(0.6), ..Reachability::default() },
         ..Reading::default()
     };
     Poll { header: header(device, round, finished_at), result: Ok(reading) }

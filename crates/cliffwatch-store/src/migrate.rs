@@ -11,6 +11,7 @@ macro_rules! migrations {
         &[
             (1, "tables", include_str!(concat!("../../../migrations/", $engine, "/0001_tables.sql"))),
             (2, "views", include_str!(concat!("../../../migrations/", $engine, "/0002_views.sql"))),
+            (3, "canary", include_str!(concat!("../../../migrations/", $engine, "/0003_canary.sql"))),
         ]
     };
 }

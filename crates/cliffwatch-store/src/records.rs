@@ -98,6 +98,7 @@ record! {
         gone: Option<String>,
         load: Option<String>,
         new_connection: Option<String>,
+        canary: Option<String>,
         evidence: Option<String>,
         faults: Option<String>,
     }

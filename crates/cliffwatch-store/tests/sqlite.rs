@@ -69,14 +69,12 @@ async fn an_older_schema_is_copied_before_it_is_migrated() {
     let store = home.open().await;
     store.commit(&batch([tick("nat-gw-1", 1, 10)])).await.unwrap();
     store.close().await;
-    // Back to the state before migration 0002.
-    for view in
-        ["devices", "session_tables_now", "samples", "counter_increases", "polls", "alerts", "alert_events"]
-    {
-        home.execute(&format!("DROP VIEW {view}")).await;
-    }
-    home.execute("DELETE FROM _sqlx_migrations WHERE version = 2").await;
-    let copy = file(&home).with_file_name("history.db.before-0002");
+    // Back to the state before migration 0003.
+    home.execute("DROP VIEW polls").await;
+    home.execute("ALTER TABLE poll DROP COLUMN canary").await;
+    home.execute("CREATE VIEW polls AS SELECT seq FROM poll").await;
+    home.execute("DELETE FROM _sqlx_migrations WHERE version = 3").await;
+    let copy = file(&home).with_file_name("history.db.before-0003");
     assert!(!copy.exists());
     let store = home.open().await;
     assert_eq!(polls(&*store).await, 1);

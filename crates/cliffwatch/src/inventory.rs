@@ -4,6 +4,7 @@
 //! unique over all of them.
 
 mod address;
+mod canary;
 mod credential;
 mod device;
 mod file;

@@ -78,6 +78,25 @@ pub(crate) struct Reachability {
     held_ms: Option<f64>,
     /// What a new connection beside it did, where one was tried.
     new: Option<NewConnection>,
+    /// What a host behind the device saw, where one looked.
+    canary: Option<Canary>,
+}
+
+/// One held and one new connection through the device, made from a host behind it.
+#[derive(Debug, Serialize, ToSchema)]
+struct Canary {
+    /// The host: a device's name, or `local`.
+    from: String,
+    /// Where the connections lead.
+    target: String,
+    /// `open` or `closed`; null where it is not known.
+    held: Option<String>,
+    /// How fast the held one answered, in milliseconds.
+    held_ms: Option<f64>,
+    /// How many new connections were tried.
+    attempts: u32,
+    /// The last of them.
+    new: NewConnection,
 }
 
 /// What a new connection did.
@@ -97,15 +116,24 @@ impl From<&SourceError> for PollError {
     }
 }
 
+impl From<&model::NewConnection> for NewConnection {
+    fn from(new: &model::NewConnection) -> Self {
+        Self { connect_ms: new.connect_ms, error: new.error.map(ErrorKind), waited_ms: new.waited_ms }
+    }
+}
+
 impl From<&model::Reachability> for Reachability {
     fn from(reachability: &model::Reachability) -> Self {
-        let new = reachability.new.as_ref();
-        let new = new.map(|new| NewConnection {
-            connect_ms: new.connect_ms,
-            error: new.error.map(ErrorKind),
-            waited_ms: new.waited_ms,
+        let canary = reachability.canary.as_ref().map(|canary| Canary {
+            from: canary.from.clone(),
+            target: canary.target.clone(),
+            held: canary.held.map(|held| held.as_str().to_owned()),
+            held_ms: canary.held_ms,
+            attempts: canary.attempts,
+            new: NewConnection::from(&canary.new),
         });
-        Self { held_ms: reachability.held_ms, new }
+        let new = reachability.new.as_ref().map(NewConnection::from);
+        Self { held_ms: reachability.held_ms, new, canary }
     }
 }
 

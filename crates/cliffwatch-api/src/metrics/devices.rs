@@ -36,6 +36,12 @@ pub(crate) fn render(out: &mut Exposition, snapshot: &Snapshot) {
         "How much later than its tick the newest poll began.",
         |it| it.last.as_ref().map(|_| it.slip.as_secs_f64()),
     );
+    family(
+        "cliffwatch_held_session_round_trip_seconds",
+        Kind::Gauge,
+        "Round trip on the held session at the newest poll.",
+        |it| it.last.as_ref().and_then(|last| last.reachability.held_ms).map(|ms| ms / 1e3),
+    );
     family("cliffwatch_polls_total", Kind::Counter, "Polls since the start of Cliffwatch.", |device| {
         Some(count(device.polls_total))
     });

@@ -140,7 +140,7 @@ pub(crate) fn observation(seq: u64, after_s: u64, used: u64) -> Observation {
         complete: vec![GroupName::new("conntrack").unwrap()],
         load: Load { figures: BTreeMap::from([("cpu_percent".into(), 3.1)]), ..Load::default() },
         device_settings: Arc::new(BTreeMap::from([("nf_conntrack_buckets".into(), Setting::Number(65_536))])),
-        reachability: Reachability { held_ms: Some(0.6), new: None },
+        reachability: Reachability { held_ms: Some(0.6), ..Reachability::default() },
         evidence: Vec::new(),
         faults: vec![fault.with_hint("allow `lsns`")],
     }

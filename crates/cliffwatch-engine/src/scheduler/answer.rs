@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    Ask, AskKind, ErrorKind, EvidenceItem, Fault, FaultKind, Reachability, Reading, SourceError,
+    Ask, AskKind, CanaryReading, ErrorKind, EvidenceItem, Fault, FaultKind, Reachability, Reading,
+    SourceError,
 };
 use cliffwatch_source::{PollContext, SessionSource};
 use tokio::time::Instant;
@@ -10,10 +11,12 @@ use tokio::time::Instant;
 use super::Shared;
 
 /// What came of a question, until a poll carries it.
+#[derive(Debug)]
 pub(super) struct Answer {
     evidence: Vec<EvidenceItem>,
     /// A new connection, and the held one at that moment.
     beside: Option<Reachability>,
+    canary: Option<CanaryReading>,
     /// Why there is no answer: an operator who finds none wants to know.
     faults: Vec<Fault>,
     /// When the question was asked.
@@ -21,11 +24,26 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    fn new() -> Self {
+        Self { evidence: Vec::new(), beside: None, canary: None, faults: Vec::new(), since: Instant::now() }
+    }
+
+    /// What a host behind the device saw.
+    pub(super) fn seen(canary: CanaryReading) -> Self {
+        Self { canary: Some(canary), ..Self::new() }
+    }
+
+    /// Why it saw nothing.
+    pub(super) fn fault(fault: Fault) -> Self {
+        Self { faults: vec![fault], ..Self::new() }
+    }
+
     /// Takes up the answer to the next question.
     pub(super) fn join(&mut self, next: Self) {
         self.evidence.extend(next.evidence);
         self.faults.extend(next.faults);
         self.beside = next.beside.or(self.beside.take());
+        self.canary = next.canary.or(self.canary.take());
     }
 
     pub(super) fn into_reading(self, reading: &mut Reading) {
@@ -33,6 +51,9 @@ impl Answer {
         reading.faults.extend(self.faults);
         if let Some(beside) = self.beside {
             reading.reachability = beside;
+        }
+        if self.canary.is_some() {
+            reading.reachability.canary = self.canary;
         }
     }
 }
@@ -45,7 +66,7 @@ pub(super) async fn question(
     ask: Ask,
 ) -> Option<Answer> {
     let cx = PollContext { clock: &*shared.clock, deadline };
-    let mut answer = Answer { evidence: Vec::new(), beside: None, faults: Vec::new(), since: Instant::now() };
+    let mut answer = Answer::new();
     let work = async {
         match (&ask.kind, &ask.table) {
             (AskKind::TryNewConnection, _) => answer.beside = source.try_new_connection(&cx).await?,

@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cliffwatch_model::{Ask, ErrorKind, Poll, PollHeader, Reading, SourceError, Timestamp, Trigger};
+use cliffwatch_model::{Ask, AskKind, ErrorKind, Poll, PollHeader, Reading, SourceError, Timestamp, Trigger};
 use cliffwatch_source::{PollContext, Target};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::answer::{Answer, question};
+use super::canary::Lookout;
 use super::schedule::{Schedule, Tick};
 use super::session::Session;
 use super::{Control, Shared};
@@ -29,6 +30,7 @@ pub(super) struct DeviceTask {
     session: Session,
     schedule: Schedule,
     answer: Option<Answer>,
+    lookout: Lookout,
 }
 
 impl DeviceTask {
@@ -36,7 +38,8 @@ impl DeviceTask {
         let session = Session::open(&shared, &target);
         let device = &target.device;
         let schedule = Schedule::new(&device.name, device.interval, shared.origin, Instant::now(), spread);
-        Self { shared, target, session, schedule, answer: None }
+        let lookout = Lookout::new(target.canary.clone());
+        Self { shared, target, session, schedule, answer: None, lookout }
     }
 
     pub(super) async fn run(
@@ -62,6 +65,7 @@ impl DeviceTask {
                 },
                 Some(Ok(Some(answer))) = asking.join_next() => self.keep(answer),
                 () = tokio::time::sleep_until(self.schedule.next()) => self.tick().await,
+                seen = self.lookout.next(&self.shared) => self.keep(seen),
                 Some(ask) = asks.recv(), if asking.is_empty() => self.start_asking(&ask, &mut asking),
                 Some(reading) = pushed(self.session.pushed(), urgent_after) => {
                     urgent_after = Instant::now() + URGENT_PAUSE;
@@ -70,6 +74,7 @@ impl DeviceTask {
                 }
             }
         }
+        self.shared.sources.forget(&self.target.device.name);
         self.session.close().await;
     }
 
@@ -80,6 +85,7 @@ impl DeviceTask {
         let started_at = self.shared.clock.now();
         let panics = self.session.panics();
         let mut result = self.session.read(&self.shared, &self.target).await;
+        self.shared.sources.know(&self.target.device.name, self.session.source());
         if let Ok(reading) = &mut result
             && let Some(answer) = self.answer.take()
         {
@@ -130,6 +136,9 @@ impl DeviceTask {
 
     async fn change(&mut self, target: Target) {
         let old = std::mem::replace(&mut self.target, target);
+        if old.canary != self.target.canary {
+            self.lookout = Lookout::new(self.target.canary.clone());
+        }
         self.shared.live.know(Arc::clone(&self.target.device));
         if old.device.interval != self.target.device.interval {
             let device = &self.target.device;
@@ -175,7 +184,10 @@ impl DeviceTask {
         }
     }
 
-    fn start_asking(&self, ask: &Ask, asking: &mut JoinSet<Option<Answer>>) {
+    fn start_asking(&mut self, ask: &Ask, asking: &mut JoinSet<Option<Answer>>) {
+        if ask.kind == AskKind::TryNewConnection {
+            self.lookout.hurry();
+        }
         if let Some(source) = self.session.source() {
             let work = question(
                 Arc::clone(source),

@@ -4,9 +4,11 @@
 //! device costs itself only.
 
 mod answer;
+mod canary;
 mod device;
 mod schedule;
 mod session;
+mod sources;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use crate::live::Live;
 use crate::pipeline::Input;
 use crate::stats::Stats;
 use device::DeviceTask;
+pub(crate) use sources::Sources;
 
 /// Changes that may wait for one device; a reload sends one, a retirement another.
 const CONTROLS_MAX: usize = 4;
@@ -42,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) pipeline: mpsc::Sender<Input>,
     pub(crate) origin: Instant,
     pub(crate) stop: CancellationToken,
+    pub(crate) sources: Sources,
 }
 
 impl Shared {

@@ -13,12 +13,12 @@ const RULE: &str = "new-connections-refused";
 
 fn refused() -> Reachability {
     let new = NewConnection { connect_ms: None, error: Some(ErrorKind::Timeout), waited_ms: Some(5_000.0) };
-    Reachability { held_ms: Some(0.4), new: Some(new) }
+    Reachability { held_ms: Some(0.4), new: Some(new), canary: None }
 }
 
 fn passes() -> Reachability {
     let new = NewConnection { connect_ms: Some(0.5), error: None, waited_ms: Some(0.9) };
-    Reachability { held_ms: Some(0.4), new: Some(new) }
+    Reachability { held_ms: Some(0.4), new: Some(new), canary: None }
 }
 
 async fn next_of_rule(released: &mut tokio::sync::broadcast::Receiver<Arc<AlertEvent>>) -> AlertEvent {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cliffwatch_model::CounterClass::{Collision, Evicted, PolicyLimit, Refused};
 use cliffwatch_model::{
-    Capacity, CapacityOverrides, CapacityReason, Counter, CounterClass, CounterName, CounterReading,
-    DeviceName, Epoch, ErrorKind, Ingest, IngestMemory, Load, MemoryState, NewConnection, Observation,
-    Platform, Poll, PollHeader, PollerName, Reachability, Reading, Role, Sample, Setting, SourceError,
-    TableState, Timestamp, Trigger,
+    CanaryReading, Capacity, CapacityOverrides, CapacityReason, Counter, CounterClass, CounterName,
+    CounterReading, DeviceName, Epoch, ErrorKind, HeldState, Ingest, IngestMemory, Load, MemoryState,
+    NewConnection, Observation, Platform, Poll, PollHeader, PollerName, Reachability, Reading, Role, Sample,
+    Setting, SourceError, TableState, Timestamp, Trigger,
 };
 use proptest::prelude::*;
 
@@ -129,7 +129,19 @@ pub(super) fn reachability() -> impl Strategy<Value = Reachability> {
         error,
         waited_ms,
     });
-    (held, prop::option::of(new)).prop_map(|(held_ms, new)| Reachability { held_ms, new })
+    let state = prop::option::of(prop::sample::select(HeldState::ALL.to_vec()));
+    let canary = (state, prop_oneof![3 => Just(Some(0.5)), 1 => ms()], 1u32..3, new.clone()).prop_map(
+        |(held, held_ms, attempts, new)| CanaryReading {
+            from: "app-1".into(),
+            target: "192.0.2.1:443".into(),
+            held,
+            held_ms,
+            attempts,
+            new,
+        },
+    );
+    (held, prop::option::of(new), prop::option::weighted(0.3, canary))
+        .prop_map(|(held_ms, new, canary)| Reachability { held_ms, new, canary })
 }
 
 fn table_step() -> impl Strategy<Value = TableStep> {

@@ -1,5 +1,5 @@
 use cliffwatch_model::CounterClass::Refused;
-use cliffwatch_model::{AskKind, ErrorKind, NewConnection, Reachability, Trigger};
+use cliffwatch_model::{AskKind, CanaryReading, ErrorKind, HeldState, NewConnection, Reachability, Trigger};
 
 use super::lab::Lab;
 
@@ -8,7 +8,17 @@ const RULE: &str = "new-connections-refused";
 impl Lab {
     /// A poll that carries the answer of an attempt.
     fn tried(&mut self, held_ms: Option<f64>, new: NewConnection) {
-        self.reachability = Reachability { held_ms, new: Some(new) };
+        self.reachability = Reachability { held_ms, new: Some(new), canary: None };
+        self.poll();
+        self.reachability = Reachability::default();
+    }
+
+    /// A poll that carries what the canary saw.
+    fn canary(&mut self, held: Option<HeldState>, held_ms: Option<f64>, new: NewConnection) {
+        let attempts = if new.error.is_some() { 2 } else { 1 };
+        let (from, target) = ("app-host-1".into(), "203.0.113.10:443".into());
+        let canary = CanaryReading { from, target, held, held_ms, attempts, new };
+        self.reachability = Reachability { canary: Some(canary), ..Reachability::default() };
         self.poll();
         self.reachability = Reachability::default();
     }
@@ -172,4 +182,56 @@ fn no_rule_asks_for_nothing_and_its_pace_can_be_set() {
     let entry: Vec<crate::RuleEntry> =
         serde_json::from_str(r#"[{"id":"new-connections-refused","every":"1s"}]"#).unwrap();
     assert!(crate::RuleSet::customised(entry).unwrap_err().to_string().contains("at least 10 s"));
+}
+
+#[test]
+fn what_the_canary_sees_decides_as_well() {
+    let mut lab = Lab::new();
+    lab.canary(Some(HeldState::Open), None, made());
+    lab.canary(Some(HeldState::Open), Some(0.8), silent());
+    let event = lab.events.last().unwrap().clone();
+    assert_eq!(
+        event.summary,
+        "nat-gw-1: the connection that app-host-1 holds to 203.0.113.10:443 answers in 0.8 ms, and no new one gets \
+         through: timeout after 5.0 s, 2 attempts"
+    );
+    assert_eq!(
+        (event.evidence["decided_by"].as_str(), event.evidence["held_ms"].as_f64()),
+        (Some("canary"), Some(0.8))
+    );
+    assert_eq!(event.evidence["from"], "app-host-1");
+    // Its held connection is used up: nothing is known until a new one is made.
+    lab.canary(None, None, silent());
+    lab.canary(Some(HeldState::Closed), None, silent());
+    assert_eq!(lab.told(), ["10 new-connections-refused firing critical"]);
+    lab.canary(None, None, made());
+    assert!(
+        lab.events.last().unwrap().summary.contains("from app-host-1 to 203.0.113.10:443 gets through again")
+    );
+    assert_eq!(lab.told(), ["40 new-connections-refused recovering critical"]);
+}
+
+#[test]
+fn a_canary_whose_target_is_down_says_nothing() {
+    let mut lab = Lab::new();
+    for held in [None, Some(HeldState::Closed), Some(HeldState::Open)] {
+        for _ in 0..3 {
+            lab.canary(held, None, silent());
+        }
+    }
+    assert_eq!(lab.told(), [""; 0]);
+}
+
+#[test]
+fn one_way_that_passes_does_not_end_what_the_other_refuses() {
+    let mut lab = Lab::new();
+    lab.tried(Some(0.3), silent());
+    lab.tried(Some(0.3), silent());
+    assert_eq!(lab.told().len(), 1);
+    for _ in 0..10 {
+        lab.canary(Some(HeldState::Open), None, made());
+    }
+    assert_eq!(lab.told(), [""; 0], "the device itself still lets nobody in");
+    lab.tried(Some(0.3), made());
+    assert_eq!(lab.told(), ["120 new-connections-refused recovering critical"]);
 }

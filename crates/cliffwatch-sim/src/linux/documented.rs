@@ -107,6 +107,7 @@ fn target(platform: cliffwatch_model::Platform, settings: Settings) -> Target {
         jump: None,
         source_address: None,
         settings,
+        canary: None,
     }
 }
 

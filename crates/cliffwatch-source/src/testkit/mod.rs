@@ -46,5 +46,6 @@ pub fn plain_target(name: &str, platform: &Platform, address: Option<&str>) -> T
         jump: None,
         source_address: None,
         settings: Settings::default(),
+        canary: None,
     }
 }

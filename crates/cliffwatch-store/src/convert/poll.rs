@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    DeviceName, Epoch, Fault, GroupName, Load, NewConnection, Observation, Outcome, Platform, PollHeader,
-    PollerName, Reachability, Setting, SourceError, TableKey, TableObservation, Timestamp, Trigger,
+    CanaryReading, DeviceName, Epoch, Fault, GroupName, Load, NewConnection, Observation, Outcome, Platform,
+    PollHeader, PollerName, Reachability, Setting, SourceError, TableKey, TableObservation, Timestamp,
+    Trigger,
 };
 
 use super::{ContextDigest, Digester, SampleKey, from_nanos, nanos};
@@ -140,6 +141,7 @@ pub(crate) fn poll_record(o: &Observation, refs: &PollRefs) -> Result<PollRecord
         gone: json_unless(refs.gone.is_empty(), &refs.gone)?,
         load: load_text(&o.load)?,
         new_connection: o.reachability.new.as_ref().map(json).transpose()?,
+        canary: o.reachability.canary.as_ref().map(json).transpose()?,
         evidence: json_unless(o.evidence.is_empty(), &o.evidence)?,
         faults: json_unless(o.faults.is_empty(), &o.faults)?,
     })
@@ -165,6 +167,7 @@ pub(crate) fn observation(
     let outcome = word("outcome", &row.outcome, Outcome::parse)?;
     let gone: Vec<i32> = from_json_or_default("gone", row.gone.as_deref())?;
     let new: Option<NewConnection> = from_json_or_default("new_connection", row.new_connection.as_deref())?;
+    let canary: Option<CanaryReading> = from_json_or_default("canary", row.canary.as_deref())?;
     let faults: Vec<Fault> = from_json_or_default("faults", row.faults.as_deref())?;
     Ok(Observation {
         header: header(row, names, context)?,
@@ -176,7 +179,7 @@ pub(crate) fn observation(
         complete: context.complete.clone(),
         load: from_json_or_default("load", row.load.as_deref())?,
         device_settings: Arc::clone(&context.device_settings),
-        reachability: Reachability { held_ms: row.held_ms, new },
+        reachability: Reachability { held_ms: row.held_ms, new, canary },
         evidence: from_json_or_default("evidence", row.evidence.as_deref())?,
         faults,
     })

@@ -143,9 +143,21 @@ fn load() -> impl Strategy<Value = Load> {
 }
 
 fn reachability() -> impl Strategy<Value = Reachability> {
-    let new = (option::of(finite()), option::of(select(&ErrorKind::ALL[..])))
-        .prop_map(|(connect_ms, error)| NewConnection { connect_ms, error, waited_ms: connect_ms });
-    (option::of(finite()), option::of(new)).prop_map(|(held_ms, new)| Reachability { held_ms, new })
+    let new = || {
+        (option::of(finite()), option::of(select(ErrorKind::ALL.to_vec())))
+            .prop_map(|(connect_ms, error)| NewConnection { connect_ms, error, waited_ms: connect_ms })
+    };
+    let canary = (text(), option::of(select(HeldState::ALL.to_vec())), option::of(finite()), 0u32..9, new())
+        .prop_map(|(from, held, held_ms, attempts, new)| CanaryReading {
+            target: from.clone(),
+            from,
+            held,
+            held_ms,
+            attempts,
+            new,
+        });
+    (option::of(finite()), option::of(new()), option::of(canary))
+        .prop_map(|(held_ms, new, canary)| Reachability { held_ms, new, canary })
 }
 
 fn fault() -> impl Strategy<Value = Fault> {

@@ -103,7 +103,7 @@ pub fn observation(
             "nf_conntrack_buckets".to_owned(),
             Setting::Number(65_536),
         )])),
-        reachability: Reachability { held_ms: Some(0.6), new: None },
+        reachability: Reachability { held_ms: Some(0.6), ..Reachability::default() },
         evidence: Vec::new(),
         faults: Vec::new(),
     }
@@ -185,8 +185,17 @@ pub fn rich() -> Observation {
     let settings = Arc::make_mut(&mut o.device_settings);
     settings.insert("version".to_owned(), Setting::Text("9.18(4) \"x\"".to_owned()));
     settings.insert("offset_seconds".to_owned(), Setting::Number(i64::MIN));
-    o.reachability.new =
-        Some(NewConnection { error: Some(ErrorKind::ConnectionRefused), ..NewConnection::default() });
+    let refused =
+        |error, waited_ms| NewConnection { connect_ms: None, error: Some(error), waited_ms: Some(waited_ms) };
+    o.reachability.new = Some(refused(ErrorKind::ConnectionRefused, 0.2));
+    o.reachability.canary = Some(CanaryReading {
+        from: "app-host-1".to_owned(),
+        target: "203.0.113.10:443".to_owned(),
+        held: Some(HeldState::Open),
+        held_ms: Some(0.8),
+        attempts: 2,
+        new: refused(ErrorKind::Timeout, 10_000.5),
+    });
     o.evidence = vec![EvidenceItem {
         what: "top_sources".to_owned(),
         table_id: Some(table("nat-gw-1", "host").id()),

@@ -1,6 +1,7 @@
 //! A NEW connection beside the held one: does the device still let anybody in?
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::connection::Connection;
 use super::dial;
 use super::error::SshError;
 use super::session::SshSession;
+use super::target::Address;
 
 /// What a server may say before it identifies itself, in bytes (RFC 4253 section 4.2 sets no limit): a page
 /// of legal text.
@@ -61,6 +63,21 @@ impl SshSession {
         let Ok(Ok(before)) = before else { return Ok(Beside { held: None, new }) };
         let after = timeout(patience, held.ping()).await.ok().and_then(Result::ok);
         Ok(Beside { held: after.map(|after| after.max(before)), new })
+    }
+
+    /// Opens a connection from the device to another host over the held connection (`direct-tcpip`,
+    /// RFC 4254 section 7.2): never by a login.
+    ///
+    /// # Errors
+    ///
+    /// [`SshError::Connect`] when the device could not reach it; [`SshError::TunnelDenied`] when this login
+    /// may not ask for that; [`SshError::Busy`] when no connection is held.
+    pub async fn dial(
+        &self,
+        to: SocketAddr,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, SshError> {
+        let held = self.held().ok_or_else(|| SshError::Busy { reason: "no connection is held".into() })?;
+        held.open_tunnel(&Address::from(to)).await
     }
 
     async fn attempt(&self, held: &Arc<Connection>, patience: Duration) -> Result<NewAttempt, SshError> {

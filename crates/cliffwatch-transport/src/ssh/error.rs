@@ -229,7 +229,8 @@ impl SshError {
                 Some("raise MaxSessions on the device, or close other sessions of this login")
             }
             Self::TunnelDenied { .. } => Some(
-                "allow it to this login in sshd_config: `AllowTcpForwarding local` and `PermitOpen HOST:PORT`",
+                "allow it to this login: `restrict,port-forwarding,permitopen=\"HOST:PORT\"` before its key in \
+                 authorized_keys, and `AllowTcpForwarding local` in sshd_config",
             ),
             Self::Script { .. } => {
                 Some("give the user a POSIX shell, or a forced command that prints the readings")

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -150,6 +150,12 @@ impl Address {
     pub fn in_known_hosts(&self) -> String {
         let host = self.host.to_ascii_lowercase();
         if self.port == DEFAULT_PORT { host } else { format!("[{host}]:{}", self.port) }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self { host: address.ip().to_string(), port: address.port() }
     }
 }
 

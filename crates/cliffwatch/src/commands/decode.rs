@@ -78,5 +78,6 @@ fn target(
         jump: None,
         source_address: None,
         settings: Settings::default(),
+        canary: None,
     })
 }

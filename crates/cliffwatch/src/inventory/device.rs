@@ -6,6 +6,7 @@ use std::time::Duration;
 use cliffwatch_model::{CapacityOverrides, Device, DeviceName, Platform, TableKind};
 use cliffwatch_source::{Settings, SshOptions, Target};
 
+use super::canary::Dialers;
 use super::credential::{Logins, unknown_name};
 use super::file::{DeviceFile, Layer};
 use super::host_key::host_key;
@@ -28,6 +29,7 @@ pub(super) struct Surroundings<'a> {
     pub jumps: Jumps,
     pub dependencies: BTreeSet<&'a str>,
     pub devices: BTreeSet<&'a str>,
+    pub dialers: Dialers<'a>,
 }
 
 impl Surroundings<'_> {
@@ -54,6 +56,8 @@ impl Surroundings<'_> {
         let credential = self.login_of(&file).and_then(|login| self.logins.of(login, &name, &labels, report));
         let ha_peer = file.ha_peer.as_ref().and_then(|peer| self.peer(&name, peer, report));
         let capacity = capacity(&file.capacity, report);
+        let canary =
+            file.canary.as_ref().and_then(|canary| self.dialers.canary(&name, canary, &self.devices, report));
         let Timing { interval, timeout } = timing;
         let address = file.address.map(|address| address.value.into());
         let device =
@@ -72,6 +76,7 @@ impl Surroundings<'_> {
             jump,
             source_address,
             settings,
+            canary,
         })
     }
 

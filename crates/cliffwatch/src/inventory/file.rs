@@ -64,13 +64,14 @@ pub(super) struct DeviceFile {
     /// Limits that outrank what the device tells: `KIND` or `SCOPE_KIND/SCOPE_NAME/KIND` to a number.
     #[serde(default)]
     pub capacity: BTreeMap<String, At<u64>>,
+    /// Whether new connections pass the device, seen from a host behind it.
+    pub canary: Option<At<CanaryFile>>,
     /// The platform's own settings.
     #[serde(default)]
     pub settings: serde_json::Map<String, serde_json::Value>,
     pub tls: Option<At<Later>>,
     pub proxy: Option<At<Later>>,
     pub vrf: Option<At<Later>>,
-    pub canary: Option<At<Later>>,
     pub timezone: Option<At<Later>>,
 }
 
@@ -105,6 +106,17 @@ pub(super) struct Layer {
     pub proxy: Option<At<Later>>,
     pub vrf: Option<At<Later>>,
     pub timezone: Option<At<Later>>,
+}
+
+/// One held and one new connection through a device, made from a host behind it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct CanaryFile {
+    /// Address and port of a TCP service on the far side that answers a line that it does not expect: HTTP,
+    /// HTTPS, SSH, SMTP.
+    pub target: At<String>,
+    /// A device of the inventory behind this one, or `local` for the machine that Cliffwatch runs on.
+    pub from: Option<At<String>>,
 }
 
 /// SSH as the way to a device.

@@ -4,6 +4,7 @@ use cliffwatch_source::{Problem as SourceProblem, Target, Weight};
 
 use super::Scope;
 use super::address::canonical;
+use super::canary::Dialers;
 use super::credential::Logins;
 use super::device::Surroundings;
 use super::file::{DependencyFile, DeviceFile};
@@ -32,6 +33,7 @@ pub(super) fn build(
         jumps,
         dependencies: parts.dependencies.keys().copied().collect(),
         devices: parts.devices.iter().filter_map(|part| part.node.text("name")).collect(),
+        dialers: Dialers::of(parts, registry),
     };
     let mut unique = Unique::default();
     let mut targets = Vec::with_capacity(parts.devices.len());

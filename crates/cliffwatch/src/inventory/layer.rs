@@ -69,13 +69,7 @@ pub(super) fn warn_later<const N: usize>(keys: [(&str, Option<At<Later>>); N], r
 
 /// The device's own keys of later versions.
 pub(super) fn warn_device(file: &DeviceFile, report: &mut Report) {
-    let keys = [
-        ("tls", file.tls),
-        ("proxy", file.proxy),
-        ("vrf", file.vrf),
-        ("canary", file.canary),
-        ("timezone", file.timezone),
-    ];
+    let keys = [("tls", file.tls), ("proxy", file.proxy), ("vrf", file.vrf), ("timezone", file.timezone)];
     warn_later(keys, report);
 }
 

@@ -1,0 +1,310 @@
+//! One held and one new connection through a device, made from a host behind it.
+//!
+//! New connections only are lost in a full table. So a connection that was made before still works when no
+//! new one can be made: that difference is the finding, and a target that is down shows none. A connection
+//! that nobody uses cannot tell whether it works; it is therefore asked, with one line, and only when a new
+//! one failed twice.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cliffwatch_model::{CanaryReading, ErrorKind, Fault, FaultKind, HeldState, NewConnection, SourceError};
+use cliffwatch_source::{Canary, CanaryFrom, Connection, DialError};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Shared;
+use super::answer::Answer;
+
+/// Below the 60 s after which servers close a connection that says nothing: each look holds a fresh one.
+const EVERY: Duration = Duration::from_secs(30);
+/// Linux sends a SYN three times in it (at 0, 1 and 3 s).
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// One failure may be the target's restart.
+const ATTEMPTS: u32 = 2;
+/// What a server of nearly every protocol answers at once, if only with an error: HTTP, TLS, SSH, SMTP.
+const LINE: &[u8] = b"HEAD / HTTP/1.0\r\n\r\n";
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+/// A tunnel whose session has ended cannot be opened again, which shows at once.
+const ENDED_PATIENCE: Duration = Duration::from_millis(100);
+/// What a target may have said meanwhile, in reads of 1 KiB; more is not listened to.
+const READS_MAX: usize = 16;
+
+/// The canary of one device: at most one look at a time.
+pub(super) struct Lookout {
+    canary: Option<Canary>,
+    held: Arc<Mutex<Option<Connection>>>,
+    next: Instant,
+    looking: JoinSet<Answer>,
+}
+
+/// Makes a new connection.
+type Dial = dyn Fn() -> BoxFuture<'static, Result<Connection, DialError>> + Send + Sync;
+
+impl Lookout {
+    pub(super) fn new(canary: Option<Canary>) -> Self {
+        Self { canary, held: Arc::default(), next: Instant::now(), looking: JoinSet::new() }
+    }
+
+    /// The next look is now.
+    pub(super) fn hurry(&mut self) {
+        self.next = Instant::now();
+    }
+
+    /// What the next look saw. Nothing is lost when the caller stops waiting.
+    pub(super) async fn next(&mut self, shared: &Arc<Shared>) -> Answer {
+        loop {
+            let Some(canary) = &self.canary else { return std::future::pending().await };
+            if self.looking.is_empty() {
+                sleep_until(self.next).await;
+                self.next = Instant::now() + EVERY;
+                self.looking.spawn(look(canary.clone(), Arc::clone(&self.held), Arc::clone(shared)));
+            }
+            if let Some(Ok(answer)) = self.looking.join_next().await {
+                return answer;
+            }
+        }
+    }
+}
+
+async fn look(canary: Canary, held: Arc<Mutex<Option<Connection>>>, shared: Arc<Shared>) -> Answer {
+    let mut look = Look { held: held.lock().await };
+    let way = canary.clone();
+    let dial = move || dial(way.clone(), Arc::clone(&shared)).boxed();
+    match look.at(&canary, &dial).await {
+        Ok(reading) => Answer::seen(reading),
+        Err(error) => {
+            let message = format!("from {}: {}", canary.from, error.message);
+            let kind = if error.hint.is_some() { FaultKind::Denied } else { FaultKind::Unsupported };
+            Answer::fault(Fault { what: "canary".into(), kind, message, hint: error.hint })
+        }
+    }
+}
+
+struct Look<'a> {
+    held: MutexGuard<'a, Option<Connection>>,
+}
+
+impl Look<'_> {
+    async fn at(&mut self, canary: &Canary, dial: &Dial) -> Result<CanaryReading, SourceError> {
+        let reading = |held, held_ms, attempts, new| CanaryReading {
+            from: canary.from.to_string(),
+            target: canary.target.to_string(),
+            held,
+            held_ms,
+            attempts,
+            new,
+        };
+        let before = self.held.as_mut().map(state);
+        let began = Instant::now();
+        let mut error = ErrorKind::Timeout;
+        for attempt in 1..=ATTEMPTS {
+            let asked = Instant::now();
+            error = match timeout(CONNECT_PATIENCE, dial()).await {
+                Ok(Ok(connection)) => {
+                    *self.held = Some(connection);
+                    let waited_ms = Some(ms(asked));
+                    let new = NewConnection { connect_ms: waited_ms, error: None, waited_ms };
+                    return Ok(reading(before, None, attempt, new));
+                }
+                Ok(Err(DialError::NotTried(error))) => return Err(error),
+                Ok(Err(DialError::Failed(kind))) => kind,
+                Err(_) => ErrorKind::Timeout,
+            };
+        }
+        let new = NewConnection { connect_ms: None, error: Some(error), waited_ms: Some(ms(began)) };
+        let (held, held_ms) = match before {
+            Some(HeldState::Open) => match self.ask_held(dial).await? {
+                Some(held_ms) => (Some(HeldState::Open), Some(held_ms)),
+                None => (None, None),
+            },
+            before => (before, None),
+        };
+        Ok(reading(held, held_ms, ATTEMPTS, new))
+    }
+
+    /// Whether the held connection carries a line there and an answer back, and how fast, in milliseconds.
+    /// It is used up by that: the next one that can be made takes its place.
+    async fn ask_held(&mut self, dial: &Dial) -> Result<Option<f64>, SourceError> {
+        let Some(mut held) = self.held.take() else { return Ok(None) };
+        if state(&mut held) == HeldState::Closed {
+            return Ok(None);
+        }
+        let asked = Instant::now();
+        let answer = async {
+            held.write_all(LINE).await?;
+            held.flush().await?;
+            held.read(&mut [0; 1024]).await
+        };
+        match timeout(ANSWER_PATIENCE, answer).await {
+            // To hang up is an answer as well, unless it was our own session that ended.
+            Ok(Ok(0)) => {
+                let answered = ms(asked);
+                match timeout(ENDED_PATIENCE, dial()).await {
+                    Ok(Err(DialError::NotTried(error))) => Err(error),
+                    _ => Ok(Some(answered)),
+                }
+            }
+            Ok(Ok(_)) => Ok(Some(ms(asked))),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Whether the far end has closed the connection. What it said is thrown away.
+fn state(connection: &mut Connection) -> HeldState {
+    let mut said = [0; 1024];
+    for _ in 0..READS_MAX {
+        match connection.read(&mut said).now_or_never() {
+            None => return HeldState::Open,
+            Some(Ok(0) | Err(_)) => return HeldState::Closed,
+            Some(Ok(_)) => {}
+        }
+    }
+    HeldState::Open
+}
+
+async fn dial(canary: Canary, shared: Arc<Shared>) -> Result<Connection, DialError> {
+    match &canary.from {
+        CanaryFrom::Local => dial_local(canary.target).await,
+        CanaryFrom::Device(name) => match shared.sources.of(name) {
+            Some(source) => source.dial(canary.target).await,
+            None => {
+                let message = "this poller does not poll it";
+                Err(DialError::NotTried(SourceError::new(ErrorKind::Unreachable, message)))
+            }
+        },
+    }
+}
+
+async fn dial_local(to: SocketAddr) -> Result<Connection, DialError> {
+    use std::io::ErrorKind as Io;
+    let connected = async {
+        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_keepalive(true)?;
+        socket.connect(to).await
+    };
+    let connected: std::io::Result<TcpStream> = connected.await;
+    match connected {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => Err(match error.kind() {
+            Io::ConnectionRefused => DialError::Failed(ErrorKind::ConnectionRefused),
+            Io::TimedOut => DialError::Failed(ErrorKind::Timeout),
+            Io::HostUnreachable | Io::NetworkUnreachable | Io::ConnectionReset => {
+                DialError::Failed(ErrorKind::Unreachable)
+            }
+            _ => DialError::NotTried(SourceError::new(ErrorKind::Unreachable, error.to_string())),
+        }),
+    }
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    fn canary() -> Canary {
+        Canary { target: "192.0.2.1:443".parse().unwrap(), from: CanaryFrom::Local }
+    }
+
+    fn held() -> (Mutex<Option<Connection>>, DuplexStream) {
+        let (near, far) = duplex(1024);
+        (Mutex::new(Some(Box::new(near))), far)
+    }
+
+    async fn look(held: &Mutex<Option<Connection>>, dial: &Dial) -> Result<CanaryReading, SourceError> {
+        Look { held: held.lock().await }.at(&canary(), dial).await
+    }
+
+    fn refused() -> BoxFuture<'static, Result<Connection, DialError>> {
+        std::future::ready(Err(DialError::Failed(ErrorKind::ConnectionRefused))).boxed()
+    }
+
+    fn silent() -> BoxFuture<'static, Result<Connection, DialError>> {
+        pending().boxed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_held_one_answers_and_no_new_one_is_made() {
+        let (held, mut far) = held();
+        let target = tokio::spawn(async move {
+            let mut line = [0; LINE.len()];
+            far.read_exact(&mut line).await.unwrap();
+            far.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").await.unwrap();
+            far
+        });
+        let seen = look(&held, &silent).await.unwrap();
+        assert_eq!((seen.held, seen.attempts), (Some(HeldState::Open), 2));
+        assert!(seen.held_ms.is_some(), "{seen:?}");
+        assert_eq!(seen.new.error, Some(ErrorKind::Timeout));
+        assert!(seen.new.waited_ms.unwrap() >= 10_000.0, "twice five seconds");
+        drop(target);
+        let again = look(&held, &silent).await.unwrap();
+        assert_eq!((again.held, again.held_ms), (None, None), "it was used up, and nothing is known now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_is_down_proves_nothing() {
+        let (held, _far) = held();
+        let seen = look(&held, &silent).await.unwrap();
+        assert_eq!((seen.held, seen.held_ms, seen.new.error), (None, None, Some(ErrorKind::Timeout)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_time_that_ended_is_no_finding() {
+        let (held, far) = held();
+        drop(far);
+        let seen = look(&held, &refused).await.unwrap();
+        assert_eq!((seen.held, seen.held_ms), (Some(HeldState::Closed), None));
+        assert_eq!(seen.new.error, Some(ErrorKind::ConnectionRefused));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn to_hang_up_is_an_answer_unless_it_was_our_own_session() {
+        for ended in [false, true] {
+            let (held, mut far) = held();
+            tokio::spawn(async move {
+                far.read_exact(&mut [0; LINE.len()]).await.unwrap();
+            });
+            let tried = AtomicU32::new(0);
+            let dial = move || {
+                if ended && tried.fetch_add(1, Ordering::Relaxed) >= ATTEMPTS {
+                    let gone = SourceError::new(ErrorKind::Busy, "no connection is held");
+                    return std::future::ready(Err(DialError::NotTried(gone))).boxed();
+                }
+                refused()
+            };
+            let seen = look(&held, &dial).await;
+            assert_eq!(seen.is_ok_and(|seen| seen.held_ms.is_some()), !ended);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_one_takes_the_place_of_the_held_one() {
+        let (held, mut old) = held();
+        let (near, mut far) = duplex(1024);
+        let near = std::sync::Mutex::new(Some(near));
+        let dial = move || {
+            let near = near.lock().unwrap().take().unwrap();
+            std::future::ready(Ok(Box::new(near) as Connection)).boxed()
+        };
+        let seen = look(&held, &dial).await.unwrap();
+        assert_eq!((seen.held, seen.attempts, seen.new.error), (Some(HeldState::Open), 1, None));
+        assert_eq!(old.read(&mut [0; 8]).await.unwrap(), 0, "the old one is closed");
+        assert!(far.read(&mut [0; 8]).now_or_never().is_none(), "and the new one is held");
+    }
+}
