@@ -185,17 +185,7 @@ pub fn rich() -> Observation {
     let settings = Arc::make_mut(&mut o.device_settings);
     settings.insert("version".to_owned(), Setting::Text("9.18(4) \"x\"".to_owned()));
     settings.insert("offset_seconds".to_owned(), Setting::Number(i64::MIN));
-    let refused =
-        |error, waited_ms| NewConnection { connect_ms: None, error: Some(error), waited_ms: Some(waited_ms) };
-    o.reachability.new = Some(refused(ErrorKind::ConnectionRefused, 0.2));
-    o.reachability.canary = Some(CanaryReading {
-        from: "app-host-1".to_owned(),
-        target: "203.0.113.10:443".to_owned(),
-        held: Some(HeldState::Open),
-        held_ms: Some(0.8),
-        attempts: 2,
-        new: refused(ErrorKind::Timeout, 10_000.5),
-    });
+    o.reachability = rich_reachability();
     o.evidence = vec![EvidenceItem {
         what: "top_sources".to_owned(),
         table_id: Some(table("nat-gw-1", "host").id()),
@@ -205,6 +195,22 @@ pub fn rich() -> Observation {
         Fault::new("per-namespace counts", FaultKind::Denied, "line 1\nline 2").with_hint("CAP_NET_ADMIN"),
     ];
     o
+}
+
+/// Nothing new gets in, seen from outside and from behind.
+fn rich_reachability() -> Reachability {
+    let refused =
+        |error, waited_ms| NewConnection { connect_ms: None, error: Some(error), waited_ms: Some(waited_ms) };
+    let canary = CanaryReading {
+        from: "app-host-1".to_owned(),
+        target: "203.0.113.10:443".to_owned(),
+        held: Some(HeldState::Open),
+        held_ms: Some(0.8),
+        attempts: 2,
+        new: refused(ErrorKind::Timeout, 10_000.5),
+    };
+    let new = Some(refused(ErrorKind::ConnectionRefused, 0.2));
+    Reachability { held_ms: Some(0.6), new, canary: Some(canary) }
 }
 
 pub fn event(alert: &str, seq: u32, instant: Timestamp, state: AlertState) -> AlertEvent {
