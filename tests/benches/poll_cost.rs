@@ -115,6 +115,7 @@ async fn devices() {
             Box::pin(async move { Ok(open_store(&path).await) })
         }),
         factories: vec![Arc::new(LinuxFactory::new(SshHub::new()))],
+        dial: cliffwatch_transport::dial,
         plan: Plan {
             targets,
             rules: Arc::new(RuleSet::builtin()),

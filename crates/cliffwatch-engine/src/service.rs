@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cliffwatch_model::{Ask, Device, NameError, PollerName};
 use cliffwatch_rules::RuleSet;
-use cliffwatch_source::{Clock, SourceFactory, Target};
+use cliffwatch_source::{Clock, Dial, SourceFactory, Target};
 use cliffwatch_store::{Retention, Store, StoreError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -62,6 +62,8 @@ pub struct Options {
     pub store: StoreOpener,
     /// The platforms.
     pub factories: Vec<Arc<dyn SourceFactory>>,
+    /// Makes the connections of canaries on this machine.
+    pub dial: Dial,
     /// What to do.
     pub plan: Plan,
 }
@@ -116,7 +118,7 @@ impl Service {
     /// # Errors
     /// When the journal cannot be used, or the store never can.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { poller, journal, store, mut factories, plan } = options;
+        let Options { poller, journal, store, mut factories, dial, plan } = options;
         let stats = Arc::new(Stats::default());
         let clock = Arc::new(SystemClock::new());
         let own = ourselves::platform()?;
@@ -153,8 +155,8 @@ impl Service {
         let targets = with_ourselves(plan.targets, &ourselves);
         let pipeline = Pipeline::new(plan.rules, devices(&targets), parts);
         let pipeline = tokio::spawn(startup::run_pipeline(pipeline, incoming));
-        let scheduler =
-            Arc::new(Mutex::new(Scheduler::new(Arc::new(handle.shared(&inputs, stops.polling.clone())))));
+        let shared = Arc::new(handle.shared(&inputs, dial, stops.polling.clone()));
+        let scheduler = Arc::new(Mutex::new(Scheduler::new(shared)));
         let (retention, retained) = watch::channel(plan.retention);
         let gaps = startup::resume(opened, &handle, &inputs, &store_found).await;
         if let Some(newest) = gaps.values().max() {
@@ -252,7 +254,7 @@ impl Handle {
         }
     }
 
-    fn shared(&self, pipeline: &mpsc::Sender<Input>, stop: CancellationToken) -> Shared {
+    fn shared(&self, pipeline: &mpsc::Sender<Input>, dial: Dial, stop: CancellationToken) -> Shared {
         Shared {
             clock: Arc::clone(&self.clock),
             poller: self.poller.clone(),
@@ -263,6 +265,7 @@ impl Handle {
             origin: Instant::now(),
             stop,
             sources: Sources::default(),
+            dial,
         }
     }
 

@@ -9,9 +9,8 @@ use cliffwatch_transport::ssh::Script;
 
 use crate::parse::{Section, Sections, excerpt};
 use figures::Figures;
-use script::LIST_RULE;
 use script::Whose;
-pub(crate) use script::{may_send, scripts};
+pub(crate) use script::{LIST_RULE, may_send, scripts};
 
 /// The section of what commands complained about.
 const STDERR: &str = "stderr";

@@ -20,7 +20,7 @@ use crate::source::{Held, LinuxSource, Way};
 use checks::Checks;
 #[cfg(test)]
 pub(crate) use scripts::SCRIPTS;
-pub(crate) use scripts::{COST, EVIDENCE, EVIDENCE_RULE, RIGHTS};
+pub(crate) use scripts::{COST, EVIDENCE, RIGHTS};
 
 /// Statistics columns that are not shown: they are dead on current kernels or count something else than
 /// their name says, and a 0 would look healthy.

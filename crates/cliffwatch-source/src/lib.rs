@@ -15,7 +15,7 @@ mod target;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
-pub use dial::{Connection, DialError, Stream};
+pub use dial::{Connection, Dial, DialError, Stream};
 pub use factory::{
     Access, AccessWhen, DecodeError, HubStatus, OpenError, Opened, Problem, SourceFactory, Weight,
 };

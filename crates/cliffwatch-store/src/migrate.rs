@@ -12,6 +12,7 @@ macro_rules! migrations {
             (1, "tables", include_str!(concat!("../../../migrations/", $engine, "/0001_tables.sql"))),
             (2, "views", include_str!(concat!("../../../migrations/", $engine, "/0002_views.sql"))),
             (3, "canary", include_str!(concat!("../../../migrations/", $engine, "/0003_canary.sql"))),
+            (4, "sample_key", include_str!(concat!("../../../migrations/", $engine, "/0004_sample_key.sql"))),
         ]
     };
 }

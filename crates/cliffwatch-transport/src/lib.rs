@@ -3,3 +3,6 @@
 //! [`ssh`] holds one session per device and answers one cheap question per poll on it.
 
 pub mod ssh;
+mod tcp;
+
+pub use tcp::dial;

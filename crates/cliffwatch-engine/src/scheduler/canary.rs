@@ -5,7 +5,6 @@
 //! that nobody uses cannot tell whether it works; it is therefore asked, with one line, and only when a new
 //! one failed twice.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use cliffwatch_source::{Canary, CanaryFrom, Connection, DialError};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -172,7 +170,7 @@ fn state(connection: &mut Connection) -> HeldState {
 
 async fn dial(canary: Canary, shared: Arc<Shared>) -> Result<Connection, DialError> {
     match &canary.from {
-        CanaryFrom::Local => dial_local(canary.target).await,
+        CanaryFrom::Local => (shared.dial)(canary.target).await,
         CanaryFrom::Device(name) => match shared.sources.of(name) {
             Some(source) => source.dial(canary.target).await,
             None => {
@@ -180,27 +178,6 @@ async fn dial(canary: Canary, shared: Arc<Shared>) -> Result<Connection, DialErr
                 Err(DialError::NotTried(SourceError::new(ErrorKind::Unreachable, message)))
             }
         },
-    }
-}
-
-async fn dial_local(to: SocketAddr) -> Result<Connection, DialError> {
-    use std::io::ErrorKind as Io;
-    let connected = async {
-        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_keepalive(true)?;
-        socket.connect(to).await
-    };
-    let connected: std::io::Result<TcpStream> = connected.await;
-    match connected {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(match error.kind() {
-            Io::ConnectionRefused => DialError::Failed(ErrorKind::ConnectionRefused),
-            Io::TimedOut => DialError::Failed(ErrorKind::Timeout),
-            Io::HostUnreachable | Io::NetworkUnreachable | Io::ConnectionReset => {
-                DialError::Failed(ErrorKind::Unreachable)
-            }
-            _ => DialError::NotTried(SourceError::new(ErrorKind::Unreachable, error.to_string())),
-        }),
     }
 }
 

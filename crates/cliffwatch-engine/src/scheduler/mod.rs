@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{Ask, Device, DeviceName, PollerName, Timestamp};
-use cliffwatch_source::{Clock, SourceFactory, Target};
+use cliffwatch_source::{Clock, Dial, SourceFactory, Target};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) origin: Instant,
     pub(crate) stop: CancellationToken,
     pub(crate) sources: Sources,
+    /// For canaries on this machine.
+    pub(crate) dial: Dial,
 }
 
 impl Shared {

@@ -46,6 +46,7 @@ async fn new_connections_are_tried_until_they_get_in_and_the_answers_are_polls()
         journal: folder.path().join("events.journal"),
         store: opener(folder.path()),
         factories: vec![fleet.factory()],
+        dial: |to| panic!("a connection to {to}"),
         plan,
     };
     let service = Service::start(options).await.unwrap();

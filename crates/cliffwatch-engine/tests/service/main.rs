@@ -50,6 +50,7 @@ async fn start(folder: &Path, fleet: &Fleet, store: StoreOpener, targets: Vec<Ta
         journal: folder.join("events.journal"),
         store,
         factories: vec![fleet.factory()],
+        dial: |to| panic!("a connection to {to}"),
         plan: plan(targets),
     };
     Service::start(options).await.unwrap()

@@ -26,11 +26,11 @@ macro_rules! script {
 
 /// The table of the login's own network namespace, and its timeouts.
 macro_rules! host {
-    ($sudo:expr) => {
+    ($choice:expr, $way:expr) => {
         script!(concat!(
             "k=10 c=/usr/sbin/conntrack w=procfs\n",
             "if [ \"$(id -u)\" = 0 ] && [ -x $c ]; then w=conntrack\n",
-            $sudo,
+            $choice,
             "elif [ ! -r /proc/net/nf_conntrack ] && [ -x $c ]; then w=conntrack\n",
             "fi\n",
             "list() {\n",
@@ -38,7 +38,7 @@ macro_rules! host {
             "{ case $w in\n",
             "procfs) nice cat /proc/net/nf_conntrack ;;\n",
             "conntrack) nice /usr/sbin/conntrack -L -o extended ;;\n",
-            "sudo) nice sudo -n /usr/sbin/conntrack -L -o extended ;;\n",
+            $way,
             "esac; echo exit $?; } | head -n 300001\n",
             "}\n"
         ))
@@ -46,9 +46,12 @@ macro_rules! host {
 }
 
 /// By the ways that leave no trace where the right is missing.
-static HOST: Script = Script::new("linux_evidence", host!(""));
+static HOST: Script = Script::new("linux_evidence", host!("", ""));
 /// By sudo, too: a sudo that fails is an entry in the device's log.
-static HOST_SUDO: Script = Script::new("linux_evidence_sudo", host!("elif [ -x $c ]; then w=sudo\n"));
+static HOST_SUDO: Script = Script::new(
+    "linux_evidence_sudo",
+    host!("elif [ -x $c ]; then w=sudo\n", "sudo) nice sudo -n /usr/sbin/conntrack -L -o extended ;;\n"),
+);
 
 /// The three fullest tables of other network namespaces, which only root may list.
 ///

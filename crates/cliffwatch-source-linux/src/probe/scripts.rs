@@ -4,9 +4,6 @@ use cliffwatch_transport::ssh::Script;
 
 use crate::config::LinuxSettings;
 
-/// What follows the login's name in the sudoers line that the search for who fills a table needs.
-pub(crate) const EVIDENCE_RULE: &str = "ALL=(root) NOPASSWD: /usr/sbin/conntrack -L -o extended";
-
 /// Which rights the login has, without using any: `sudo -n -l` tells whether a command would be allowed and
 /// does not run it. Where it is not, sudo may write a line to the device's log.
 pub(crate) static RIGHTS: Script = Script::new(

@@ -1,9 +1,9 @@
 use cliffwatch_model::{Fault, FaultKind, Reading, TableState};
 use cliffwatch_source::{Tier, TierState};
 
-use super::EVIDENCE_RULE;
 use super::checks::{Checks, Told};
 use crate::config::{ConntrackStats, LinuxSettings, NETNS_SUDO_RULE, NamespacesFrom, SUDO_RULE};
+use crate::evidence::LIST_RULE;
 
 /// The fault that tells why namespaces are missing.
 const NAMESPACES: &str = "per-namespace counts";
@@ -131,7 +131,7 @@ fn entries(checks: &Checks, settings: LinuxSettings, login: &str) -> Tier {
     if !checks.is_told() {
         return tier(TierState::Unknown, "the login runs a command of its own");
     }
-    let right = || TierState::Missing { right: format!("sudoers: {login} {EVIDENCE_RULE}") };
+    let right = || TierState::Missing { right: format!("sudoers: {login} {LIST_RULE}") };
     match (checks.told("sudo conntrack -L"), checks.told("conntrack")) {
         _ if checks.told("/proc/net/nf_conntrack") == Told::Yes => {
             tier(TierState::Available, "/proc/net/nf_conntrack can be read")

@@ -35,6 +35,7 @@ pub(super) async fn run(args: &ServeArgs) -> Result<Status, CommandError> {
         journal: setup.config.data_dir.value.join(JOURNAL),
         store: store::opener(&setup.config, false),
         factories: registry.factories(),
+        dial: cliffwatch_transport::dial,
         plan: plan(&setup),
     };
     let service = Service::start(options).await.map_err(|error| CommandError::Failed(error.to_string()))?;
