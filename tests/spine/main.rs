@@ -10,6 +10,7 @@
 
 mod asymmetry;
 mod churn;
+mod evidence;
 mod examples;
 mod filling;
 mod kinds;

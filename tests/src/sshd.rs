@@ -40,7 +40,17 @@ impl Sshd {
     ///
     /// When it does not start.
     pub fn inside(netns: &Netns) -> Self {
-        Self::start(SocketAddr::from((netns.address(), 22)), Some(netns), "")
+        Self::start(SocketAddr::from((netns.address(), 22)), Some(netns), Options::default())
+    }
+
+    /// As [`Sshd::inside`], where one may also run this with sudo and without a password, as root.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn inside_with_sudo(netns: &Netns, allowed: &str) -> Self {
+        let options = Options { sudo: Some(allowed), ..Options::default() };
+        Self::start(SocketAddr::from((netns.address(), 22)), Some(netns), options)
     }
 
     /// On a free port of 127.0.0.1: the limits it shows are this machine's own. Without root one logs in as oneself.
@@ -58,10 +68,10 @@ impl Sshd {
     ///
     /// When it does not start.
     pub fn local_with(key_options: &str) -> Self {
-        Self::start(free_port(), None, key_options)
+        Self::start(free_port(), None, Options { key: key_options, sudo: None })
     }
 
-    fn start(address: SocketAddr, netns: Option<&Netns>, key_options: &str) -> Self {
+    fn start(address: SocketAddr, netns: Option<&Netns>, options: Options<'_>) -> Self {
         let folder = TempDir::with_prefix("cliffwatch-sshd-").expect("a folder");
         let path = folder.path();
         // The account must be able to read its authorized_keys.
@@ -70,11 +80,11 @@ impl Sshd {
             make_key(&path.join(key));
         }
         let public = fs::read_to_string(path.join("client_key.pub")).expect("a public key");
-        fs::write(path.join("authorized_keys"), format!("{key_options} {public}")).expect("authorized_keys");
+        fs::write(path.join("authorized_keys"), format!("{} {public}", options.key)).expect("authorized_keys");
         fs::write(path.join("sshd_config"), config(path, address)).expect("sshd_config");
         let user =
             if is_root() { LAB_USER.to_owned() } else { run(command("id").arg("-un")).trim().to_owned() };
-        let mut start = if is_root() { with_lab_user(path, netns) } else { sshd() };
+        let mut start = if is_root() { with_lab_user(path, netns, options.sudo) } else { sshd() };
         start.arg("-D").arg("-f").arg(path.join("sshd_config")).arg("-E").arg(path.join("log"));
         let mut started = Self { daemon: Daemon::spawn(&mut start), address, user, folder };
         started.wait_listening(1);
@@ -213,16 +223,34 @@ fn sshd() -> Command {
     command("sshd")
 }
 
+/// What the account may do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Options<'a> {
+    /// Before its public key.
+    key: &'a str,
+    /// With sudo.
+    sudo: Option<&'a str>,
+}
+
 /// A command that runs sshd with one more account than the machine has, inside the namespace where one is given.
-fn with_lab_user(folder: &Path, netns: Option<&Netns>) -> Command {
+fn with_lab_user(folder: &Path, netns: Option<&Netns>, sudo: Option<&str>) -> Command {
     let accounts = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
     let line = format!("{LAB_USER}:*:{LAB_UID}:{LAB_UID}::/:/bin/sh");
     fs::write(folder.join("passwd"), format!("{}\n{line}\n", accounts.trim_end())).expect("an account");
     // Where sshd separates its privileges; the package's service makes it, and here no service runs.
     fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/sshd").expect("/run/sshd");
     let mut command = netns.map_or_else(|| command("unshare"), |netns| netns.exec("unshare"));
-    command.args(["--mount", "sh", "-c", "mount --bind \"$0\" /etc/passwd && exec \"$@\""]);
-    command.arg(folder.join("passwd")).arg(program("sshd").expect("sshd"));
+    let mut files = vec![("passwd", "/etc/passwd")];
+    if let Some(allowed) = sudo {
+        let rules = folder.join("sudoers");
+        fs::write(&rules, format!("{LAB_USER} ALL=(root) NOPASSWD: {allowed}\n")).expect("sudoers");
+        fs::set_permissions(&rules, fs::Permissions::from_mode(0o440)).expect("sudoers of root");
+        files.push(("sudoers", "/etc/sudoers"));
+    }
+    let mount = |(ours, its): &(&str, &str)| format!("mount --bind '{}' {its} && ", folder.join(ours).display());
+    let mounts: String = files.iter().map(mount).collect();
+    command.args(["--mount", "sh", "-c", &format!("{mounts}exec \"$0\" \"$@\"")]);
+    command.arg(program("sshd").expect("sshd"));
     command
 }
 
