@@ -80,7 +80,8 @@ impl Sshd {
             make_key(&path.join(key));
         }
         let public = fs::read_to_string(path.join("client_key.pub")).expect("a public key");
-        fs::write(path.join("authorized_keys"), format!("{} {public}", options.key)).expect("authorized_keys");
+        fs::write(path.join("authorized_keys"), format!("{} {public}", options.key))
+            .expect("authorized_keys");
         fs::write(path.join("sshd_config"), config(path, address)).expect("sshd_config");
         let user =
             if is_root() { LAB_USER.to_owned() } else { run(command("id").arg("-un")).trim().to_owned() };
@@ -247,7 +248,8 @@ fn with_lab_user(folder: &Path, netns: Option<&Netns>, sudo: Option<&str>) -> Co
         fs::set_permissions(&rules, fs::Permissions::from_mode(0o440)).expect("sudoers of root");
         files.push(("sudoers", "/etc/sudoers"));
     }
-    let mount = |(ours, its): &(&str, &str)| format!("mount --bind '{}' {its} && ", folder.join(ours).display());
+    let mount =
+        |(ours, its): &(&str, &str)| format!("mount --bind '{}' {its} && ", folder.join(ours).display());
     let mounts: String = files.iter().map(mount).collect();
     command.args(["--mount", "sh", "-c", &format!("{mounts}exec \"$0\" \"$@\"")]);
     command.arg(program("sshd").expect("sshd"));

@@ -33,6 +33,11 @@ impl Answer {
         Self { canary: Some(canary), ..Self::new() }
     }
 
+    /// The same, and why it may be of no use.
+    pub(super) fn seen_with(canary: CanaryReading, fault: Fault) -> Self {
+        Self { canary: Some(canary), ..Self::fault(fault) }
+    }
+
     /// Why it saw nothing.
     pub(super) fn fault(fault: Fault) -> Self {
         Self { faults: vec![fault], ..Self::new() }

@@ -20,8 +20,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Shared;
 use super::answer::Answer;
 
-/// Below the 60 s after which servers close a connection that says nothing: each look holds a fresh one.
-const EVERY: Duration = Duration::from_secs(30);
+/// Each look holds a fresh connection. Servers close one that says nothing after 20 s (Apache's mod_reqtimeout
+/// as Debian sets it) to 120 s (OpenSSH's LoginGraceTime).
+const EVERY: Duration = Duration::from_secs(15);
+/// So many looks in a row that found it closed are a target that is of no use.
+const CLOSED_MAX: u32 = 2;
 /// Linux sends a SYN three times in it (at 0, 1 and 3 s).
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// One failure may be the target's restart.
@@ -29,17 +32,23 @@ const ATTEMPTS: u32 = 2;
 /// What a server of nearly every protocol answers at once, if only with an error: HTTP, TLS, SSH, SMTP.
 const LINE: &[u8] = b"HEAD / HTTP/1.0\r\n\r\n";
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
-/// A tunnel whose session has ended cannot be opened again, which shows at once.
-const ENDED_PATIENCE: Duration = Duration::from_millis(100);
 /// What a target may have said meanwhile, in reads of 1 KiB; more is not listened to.
 const READS_MAX: usize = 16;
 
 /// The canary of one device: at most one look at a time.
 pub(super) struct Lookout {
     canary: Option<Canary>,
-    held: Arc<Mutex<Option<Connection>>>,
+    held: Arc<Mutex<Held>>,
     next: Instant,
     looking: JoinSet<Answer>,
+}
+
+/// What is kept from look to look.
+#[derive(Default)]
+struct Held {
+    connection: Option<Connection>,
+    /// Looks in a row that found it closed by the far end.
+    closed: u32,
 }
 
 /// Makes a new connection.
@@ -71,11 +80,12 @@ impl Lookout {
     }
 }
 
-async fn look(canary: Canary, held: Arc<Mutex<Option<Connection>>>, shared: Arc<Shared>) -> Answer {
+async fn look(canary: Canary, held: Arc<Mutex<Held>>, shared: Arc<Shared>) -> Answer {
     let mut look = Look { held: held.lock().await };
     let way = canary.clone();
     let dial = move || dial(way.clone(), Arc::clone(&shared)).boxed();
     match look.at(&canary, &dial).await {
+        Ok(reading) if look.held.closed >= CLOSED_MAX => Answer::seen_with(reading, short_lived(&canary)),
         Ok(reading) => Answer::seen(reading),
         Err(error) => {
             let message = format!("from {}: {}", canary.from, error.message);
@@ -85,8 +95,17 @@ async fn look(canary: Canary, held: Arc<Mutex<Option<Connection>>>, shared: Arc<
     }
 }
 
+/// Nothing can be found out by a target that hangs up on who says nothing.
+fn short_lived(canary: &Canary) -> Fault {
+    let every = EVERY.as_secs();
+    let message =
+        format!("{} closes a connection that says nothing within {every} s: none is held", canary.target);
+    let hint = "choose a target that keeps one for longer, such as the port of an SSH server";
+    Fault { what: "canary".into(), kind: FaultKind::Unsupported, message, hint: Some(hint.into()) }
+}
+
 struct Look<'a> {
-    held: MutexGuard<'a, Option<Connection>>,
+    held: MutexGuard<'a, Held>,
 }
 
 impl Look<'_> {
@@ -99,14 +118,16 @@ impl Look<'_> {
             attempts,
             new,
         };
-        let before = self.held.as_mut().map(state);
+        let before = self.held.connection.as_mut().map(state);
+        self.held.closed =
+            if before == Some(HeldState::Closed) { self.held.closed.saturating_add(1) } else { 0 };
         let began = Instant::now();
         let mut error = ErrorKind::Timeout;
         for attempt in 1..=ATTEMPTS {
             let asked = Instant::now();
             error = match timeout(CONNECT_PATIENCE, dial()).await {
                 Ok(Ok(connection)) => {
-                    *self.held = Some(connection);
+                    self.held.connection = Some(connection);
                     let waited_ms = Some(ms(asked));
                     let new = NewConnection { connect_ms: waited_ms, error: None, waited_ms };
                     return Ok(reading(before, None, attempt, new));
@@ -118,7 +139,7 @@ impl Look<'_> {
         }
         let new = NewConnection { connect_ms: None, error: Some(error), waited_ms: Some(ms(began)) };
         let (held, held_ms) = match before {
-            Some(HeldState::Open) => match self.ask_held(dial).await? {
+            Some(HeldState::Open) => match self.ask_held(&canary.from).await {
                 Some(held_ms) => (Some(HeldState::Open), Some(held_ms)),
                 None => (None, None),
             },
@@ -129,10 +150,10 @@ impl Look<'_> {
 
     /// Whether the held connection carries a line there and an answer back, and how fast, in milliseconds.
     /// It is used up by that: the next one that can be made takes its place.
-    async fn ask_held(&mut self, dial: &Dial) -> Result<Option<f64>, SourceError> {
-        let Some(mut held) = self.held.take() else { return Ok(None) };
+    async fn ask_held(&mut self, from: &CanaryFrom) -> Option<f64> {
+        let mut held = self.held.connection.take()?;
         if state(&mut held) == HeldState::Closed {
-            return Ok(None);
+            return None;
         }
         let asked = Instant::now();
         let answer = async {
@@ -141,16 +162,10 @@ impl Look<'_> {
             held.read(&mut [0; 1024]).await
         };
         match timeout(ANSWER_PATIENCE, answer).await {
-            // To hang up is an answer as well, unless it was our own session that ended.
-            Ok(Ok(0)) => {
-                let answered = ms(asked);
-                match timeout(ENDED_PATIENCE, dial()).await {
-                    Ok(Err(DialError::NotTried(error))) => Err(error),
-                    _ => Ok(Some(answered)),
-                }
-            }
-            Ok(Ok(_)) => Ok(Some(ms(asked))),
-            Ok(Err(_)) | Err(_) => Ok(None),
+            // To hang up is an answer as well. But what ends in a tunnel may have been reset, or the tunnel.
+            Ok(Ok(0)) if *from != CanaryFrom::Local => None,
+            Ok(Ok(_)) => Some(ms(asked)),
+            Ok(Err(_)) | Err(_) => None,
         }
     }
 }
@@ -188,7 +203,6 @@ fn ms(since: Instant) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::sync::atomic::{AtomicU32, Ordering};
 
     use tokio::io::{DuplexStream, duplex};
 
@@ -198,12 +212,12 @@ mod tests {
         Canary { target: "192.0.2.1:443".parse().unwrap(), from: CanaryFrom::Local }
     }
 
-    fn held() -> (Mutex<Option<Connection>>, DuplexStream) {
+    fn held() -> (Mutex<Held>, DuplexStream) {
         let (near, far) = duplex(1024);
-        (Mutex::new(Some(Box::new(near))), far)
+        (Mutex::new(Held { connection: Some(Box::new(near)), closed: 0 }), far)
     }
 
-    async fn look(held: &Mutex<Option<Connection>>, dial: &Dial) -> Result<CanaryReading, SourceError> {
+    async fn look(held: &Mutex<Held>, dial: &Dial) -> Result<CanaryReading, SourceError> {
         Look { held: held.lock().await }.at(&canary(), dial).await
     }
 
@@ -251,23 +265,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn to_hang_up_is_an_answer_unless_it_was_our_own_session() {
-        for ended in [false, true] {
+    async fn to_hang_up_is_an_answer_unless_it_was_through_a_tunnel() {
+        for from in
+            [CanaryFrom::Local, CanaryFrom::Device(cliffwatch_model::DeviceName::new("app-host-1").unwrap())]
+        {
             let (held, mut far) = held();
             tokio::spawn(async move {
                 far.read_exact(&mut [0; LINE.len()]).await.unwrap();
             });
-            let tried = AtomicU32::new(0);
-            let dial = move || {
-                if ended && tried.fetch_add(1, Ordering::Relaxed) >= ATTEMPTS {
-                    let gone = SourceError::new(ErrorKind::Busy, "no connection is held");
-                    return std::future::ready(Err(DialError::NotTried(gone))).boxed();
-                }
-                refused()
-            };
-            let seen = look(&held, &dial).await;
-            assert_eq!(seen.is_ok_and(|seen| seen.held_ms.is_some()), !ended);
+            let local = from == CanaryFrom::Local;
+            let canary = Canary { from, ..canary() };
+            let seen = Look { held: held.lock().await }.at(&canary, &silent).await.unwrap();
+            assert_eq!(seen.held_ms.is_some(), local);
         }
+    }
+
+    /// Nothing could ever be found out by it, which somebody should be told.
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_never_holds_a_connection_is_counted() {
+        let (held, _) = held();
+        let dial = || {
+            let (near, _closed) = duplex(1024);
+            std::future::ready(Ok(Box::new(near) as Connection)).boxed()
+        };
+        for looks in 1..=CLOSED_MAX {
+            look(&held, &dial).await.unwrap();
+            assert_eq!(held.lock().await.closed, looks);
+        }
+        let (near, _far) = duplex(1024);
+        held.lock().await.connection = Some(Box::new(near));
+        look(&held, &dial).await.unwrap();
+        assert_eq!(held.lock().await.closed, 0);
+        assert!(short_lived(&canary()).message.contains("192.0.2.1:443 closes"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,10 +24,12 @@ const EVERY_MIN: Duration = Duration::from_secs(10);
 /// outside. It is seen in two ways, and either decides: by us, at the device's own management port, and by
 /// the canary, through the device.
 ///
-/// Only a difference is a finding. Where both fail the device is unreachable, and where the service itself
-/// hangs up or talks nonsense the connection got through. One failure may still be a restart of the service
-/// in just that second: it takes `failures` in a row, and the second is asked for at once. (Loss is ruled
-/// out before: in the 5 s of one attempt Linux sends three SYNs. A canary has tried twice already.)
+/// Only a difference is a finding, and only silence: a table that is full throws packets away. Where both
+/// fail the device is unreachable. Where a new connection is refused, or reached no host, an answer came back,
+/// so that its packets passed. One silence may still be a restart of the service in just that second: it
+/// takes `failures` in a row, and the second is asked for at once. (Loss is ruled out before: in the 5 s of
+/// one attempt Linux sends three SYNs. A canary has tried twice already, and needs no second look, which its
+/// held connection would not live to see.)
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewConnections {
@@ -136,14 +138,19 @@ impl NewConnections {
     pub(super) fn judge(&self, view: &DeviceView<'_>) -> Verdict {
         let (reachability, ways) = (&view.poll.reachability, &view.memory.ways);
         let canary = reachability.canary.as_ref();
-        let seen = [(direct(reachability), &ways.direct), (canary.and_then(through), &ways.canary)];
+        let seen = [
+            (direct(reachability), &ways.direct, self.failures),
+            (canary.and_then(through), &ways.canary, 1),
+        ];
         let now = view.poll.header.finished_at;
-        if seen.iter().all(|(found, _)| found.is_none()) {
+        if seen.iter().all(|(found, ..)| found.is_none()) {
             Verdict::Unknown
-        } else if seen.iter().any(|(found, way)| *found == Some(Found::Refused) && way.count >= self.failures)
+        } else if seen
+            .iter()
+            .any(|(found, way, enough)| *found == Some(Found::Refused) && way.count >= *enough)
         {
             Verdict::Raised(Severity::Critical)
-        } else if seen.iter().any(|(_, way)| way.still_refused(now)) {
+        } else if seen.iter().any(|(_, way, _)| way.still_refused(now)) {
             Verdict::Between
         } else {
             Verdict::Clear
@@ -181,7 +188,7 @@ impl NewConnections {
         }
         Explanation {
             value: Some(f64::from(count)),
-            threshold: Some(f64::from(self.failures)),
+            threshold: Some(f64::from(by_canary.map_or(self.failures, |canary| canary.attempts))),
             unit: "attempts",
             text,
             evidence,
@@ -211,9 +218,9 @@ fn is_fast(held_ms: Option<f64>, max: f64) -> bool {
     held_ms.is_some_and(|ms| ms.is_finite() && ms <= max)
 }
 
-/// A service that hangs up, or is another one, was reached.
+/// Nothing came back. A service that hangs up, is another one or refuses was reached.
 fn is_lost(new: &NewConnection) -> bool {
-    new.connect_ms.is_none() || new.error == Some(ErrorKind::Timeout)
+    new.error == Some(ErrorKind::Timeout)
 }
 
 fn sentence(held_ms: Option<f64>, new: &NewConnection, count: u32) -> String {

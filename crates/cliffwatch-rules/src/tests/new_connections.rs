@@ -82,9 +82,33 @@ fn a_service_that_hangs_up_was_reached() {
     }
     assert_eq!(lab.told(), [""; 0]);
     // A connection that is made and then silent was lost on the way: its entry was thrown out.
-    lab.tried(Some(0.3), NewConnection { error: Some(ErrorKind::Timeout), ..made() });
-    lab.tried(Some(0.3), NewConnection { error: Some(ErrorKind::ConnectionRefused), ..silent() });
+    for _ in 0..2 {
+        lab.tried(Some(0.3), NewConnection { error: Some(ErrorKind::Timeout), ..made() });
+    }
     assert_eq!(lab.told(), ["40 new-connections-refused firing critical"]);
+}
+
+/// A reset, or a router's word that the host is not there, came back: so the first packet passed the table.
+#[test]
+fn whatever_is_answered_was_not_lost() {
+    let mut lab = Lab::new();
+    for error in [ErrorKind::ConnectionRefused, ErrorKind::Unreachable] {
+        for _ in 0..3 {
+            lab.tried(Some(0.3), NewConnection { error: Some(error), ..silent() });
+            lab.canary(Some(HeldState::Open), Some(0.6), NewConnection { error: Some(error), ..silent() });
+        }
+    }
+    assert_eq!(lab.told(), [""; 0]);
+}
+
+/// Its held connection is used up by one finding: a second one in a row is not to be had.
+#[test]
+fn the_canary_needs_no_second_look_whatever_the_rule_says() {
+    let mut lab = Lab::new();
+    lab.rules(r#"[{"id":"new-connections-refused","failures":3}]"#);
+    lab.canary(Some(HeldState::Open), None, made());
+    lab.canary(Some(HeldState::Open), Some(0.8), silent());
+    assert_eq!(lab.told(), ["10 new-connections-refused firing critical"]);
 }
 
 #[test]

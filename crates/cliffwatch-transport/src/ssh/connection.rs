@@ -132,10 +132,15 @@ impl Connection {
             Err(Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited)) => {
                 Err(SshError::TunnelDenied { peer: self.peer.clone(), to: to.to_string() })
             }
-            Err(Error::ChannelOpenFailure(failure)) => {
-                let reason = format!("it could not reach {to}: {}", words(&failure));
+            Err(Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => {
+                let reason = format!("it could not reach {to}");
                 let io = std::io::ErrorKind::HostUnreachable;
                 Err(SshError::Connect { peer: to.to_string(), io, reason })
+            }
+            // It did not try: that says nothing of the way.
+            Err(Error::ChannelOpenFailure(failure)) => {
+                let reason = format!("{} opens no tunnel to {to}: {}", self.peer, words(&failure));
+                Err(SshError::Busy { reason })
             }
             Err(_) => Err(self.closed("opening a tunnel")),
         }
