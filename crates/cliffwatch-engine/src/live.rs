@@ -48,8 +48,8 @@ pub struct DeviceStatus {
     pub missed_polls: u32,
     /// How much later than its tick the newest poll began.
     pub slip: Duration,
-    /// Its tables.
-    pub tables: BTreeMap<TableId, TableStatus>,
+    /// Its tables; boxed, as a tree has room for eleven in each leaf.
+    pub tables: BTreeMap<TableId, Box<TableStatus>>,
 }
 
 /// The newest poll of a device.
@@ -227,8 +227,10 @@ impl DeviceStatus {
             totals.insert(name.clone(), (counter.class, total));
         }
         let outlook = known.and_then(|known| known.outlook);
-        self.tables
-            .insert(reading.id, TableStatus { newest: reading.clone(), missed_polls: 0, totals, outlook });
+        self.tables.insert(
+            reading.id,
+            Box::new(TableStatus { newest: reading.clone(), missed_polls: 0, totals, outlook }),
+        );
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) struct Device {
     pub(crate) memory: DeviceMemory,
     pub(crate) tracks: Tracks,
     /// As many as [`Ingest`](cliffwatch_model::Ingest) keeps: what is gone there is gone here.
-    pub(crate) tables: BTreeMap<TableId, Table>,
+    /// Boxed: a tree has room for eleven in each leaf, and most devices have one.
+    pub(crate) tables: BTreeMap<TableId, Box<Table>>,
     /// Counts changes of rules and facts; what was bound before must be bound again.
     pub(crate) generation: u64,
     /// Whether anything beside the tables changed since it was last saved.

@@ -189,7 +189,7 @@ impl Engine {
             }
             Some(id) if event.state.is_open() || device.tables.contains_key(&id) => {
                 let path = event.table.as_deref().unwrap_or_default();
-                let table = device.tables.entry(id).or_insert_with(|| Table::new(path));
+                let table = device.tables.entry(id).or_insert_with(|| Box::new(Table::new(path)));
                 table.tracks.adopt(event);
                 table.unsaved = true;
             }

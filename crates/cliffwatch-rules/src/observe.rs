@@ -67,7 +67,7 @@ pub(crate) fn observe(
     }
     let mut trouble = false;
     for reading in &o.tables {
-        let table = tables.entry(reading.id).or_insert_with(|| Table::new(&reading.table.path()));
+        let table = tables.entry(reading.id).or_insert_with(|| Box::new(Table::new(&reading.table.path())));
         pass.table(table, reading, memory, out);
         trouble |= table.tracks.bound.iter().any(is_trouble);
     }
@@ -258,7 +258,7 @@ impl Pass<'_> {
     }
 
     /// Tables that polls do not hold any more, though nothing proves that they are gone.
-    fn doubt_unseen(&self, tables: &mut BTreeMap<TableId, Table>, ticks: u64, out: &mut Verdicts) {
+    fn doubt_unseen(&self, tables: &mut BTreeMap<TableId, Box<Table>>, ticks: u64, out: &mut Verdicts) {
         for (id, table) in tables {
             let Some(seen_at) = table.memory.seen_at else { continue };
             let age = self.header.finished_at.since(seen_at);
@@ -270,7 +270,7 @@ impl Pass<'_> {
 
     fn gone(
         &self,
-        tables: &mut BTreeMap<TableId, Table>,
+        tables: &mut BTreeMap<TableId, Box<Table>>,
         o: &Observation,
         out: &mut Verdicts,
     ) -> Vec<TableId> {

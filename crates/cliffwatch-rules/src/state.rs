@@ -102,7 +102,7 @@ pub(crate) fn read(
                 let row: TableRow<TableMemory> = serde_json::from_str(&text).map_err(malformed)?;
                 let tracks = Tracks::restore(row.tracks);
                 let table = Table { path: row.path, memory: row.memory, tracks, unsaved: false };
-                device.tables.insert(id, table);
+                device.tables.insert(id, Box::new(table));
             }
         }
     }

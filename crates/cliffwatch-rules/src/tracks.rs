@@ -70,6 +70,7 @@ impl Tracks {
             .filter(|rule| wanted(rule))
             .map(|rule| Track { rule: Arc::clone(rule), progress: take(&rule.id).unwrap_or_default() })
             .collect();
+        self.bound.shrink_to_fit();
         self.generation = Some(generation);
         let unwanted = known.into_iter().map(|(rule, progress)| Leftover { rule, progress, why: UNWANTED });
         let superseded = self.superseded.drain(..);

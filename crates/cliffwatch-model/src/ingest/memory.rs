@@ -24,7 +24,7 @@ pub struct IngestMemory {
     #[serde(default)]
     pub(super) cut: bool,
     #[serde(default)]
-    pub(super) tables: BTreeMap<TableId, TableMemory>,
+    pub(super) tables: BTreeMap<TableId, Box<TableMemory>>,
 }
 
 /// What is remembered of one table.
@@ -65,7 +65,7 @@ impl IngestMemory {
 
     /// Roughly what it holds in memory, in bytes.
     pub fn bytes(&self) -> usize {
-        let table = |table: &TableMemory| {
+        let table = |table: &Box<TableMemory>| {
             let parts: usize = table.counters.values().map(|(_, parts)| 100 + 8 * parts.len()).sum();
             let periods: usize = table.recent.values().map(|instant| 100 + 60 * instant.periods.len()).sum();
             400 + parts + periods

@@ -101,11 +101,10 @@ impl Ingest {
         let id = sample.table.id();
         let born = self.memory.complete.contains(&sample.group) && !self.memory.cut;
         let known = self.memory.tables.contains_key(&id);
-        let memory = self
-            .memory
-            .tables
-            .entry(id)
-            .or_insert_with(|| TableMemory::new(Arc::clone(&sample.table), sample.group.clone()));
+        let memory =
+            self.memory.tables.entry(id).or_insert_with(|| {
+                Box::new(TableMemory::new(Arc::clone(&sample.table), sample.group.clone()))
+            });
         memory.seen_at = memory.seen_at.max(header.finished_at);
         let revision = memory.revision_of(&sample)?;
         let mut marks = Marks {

@@ -164,6 +164,10 @@ fn words(failure: &ChannelOpenFailure) -> String {
     }
 }
 
+/// What is sent at once. A connection keeps its buffers at the largest size that they ever had: a script of some
+/// kilobytes, which is sent once, would stay in memory for as long as the session.
+const PIECE_BYTES: usize = 1_024;
+
 /// A session channel that is closed when it is dropped: devices count open ones (`MaxSessions`).
 pub(super) struct SessionChannel {
     read: Option<ChannelReadHalf>,
@@ -197,7 +201,10 @@ impl SessionChannel {
 
     /// Sends bytes to the command's standard input.
     pub(super) async fn send(&self, text: String) -> Result<(), Error> {
-        self.writer()?.data_bytes(text.into_bytes()).await
+        for piece in text.into_bytes().chunks(PIECE_BYTES) {
+            self.writer()?.data_bytes(piece.to_vec()).await?;
+        }
+        Ok(())
     }
 
     /// Ends the command's standard input.
