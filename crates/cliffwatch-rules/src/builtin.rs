@@ -45,6 +45,8 @@ impl RuleSpec {
             severity,
             for_: Duration::from_secs(for_s),
             hold,
+            keep_firing_for: Duration::ZERO,
+            active_time: None,
             matches: Selector::default(),
             except: None,
             enabled: true,

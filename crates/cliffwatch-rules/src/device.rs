@@ -118,9 +118,12 @@ impl DeviceMemory {
         })
     }
 
-    pub(crate) fn take(&mut self, o: &Observation) {
+    /// Takes a poll up. `paused`: it was not made, because the device is worked on, so that nothing is missed.
+    pub(crate) fn take(&mut self, o: &Observation, paused: bool) {
         self.mark(&o.header);
-        if o.header.trigger == Trigger::Tick {
+        if paused {
+            (self.missed, self.failing_since) = (0, None);
+        } else if o.header.trigger == Trigger::Tick {
             self.count_tick(o);
         }
         match o.outcome {

@@ -10,12 +10,13 @@ use crate::device::Device;
 use crate::event;
 use crate::lifecycle::Progress;
 use crate::table::Table;
-use crate::{Outlook, RuleSet, StateError, observe, state};
+use crate::{Maintenance, Outlook, RuleSet, StateError, observe, state};
 
 /// Evaluates the rules. One for the whole process; it reads one device at a time.
 #[derive(Debug)]
 pub struct Engine {
     rules: Arc<RuleSet>,
+    maintenance: Arc<[Maintenance]>,
     devices: HashMap<DeviceName, Device>,
     /// Rows of devices and tables that are gone, to be deleted at the next save.
     deleted: HashMap<DeviceName, BTreeSet<Option<TableId>>>,
@@ -77,7 +78,7 @@ pub struct OpenAlert<'a> {
 impl Engine {
     /// Starts without any memory.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, devices: HashMap::new(), deleted: HashMap::new() }
+        Self { rules, maintenance: Arc::default(), devices: HashMap::new(), deleted: HashMap::new() }
     }
 
     /// The rules in force.
@@ -92,6 +93,11 @@ impl Engine {
         for device in self.devices.values_mut() {
             device.generation += 1;
         }
+    }
+
+    /// Takes when devices are worked on. What happens then is told only where it lasts beyond.
+    pub fn maintain(&mut self, maintenance: Arc<[Maintenance]>) {
+        self.maintenance = maintenance;
     }
 
     /// Takes what the inventory says of a device: before it is first observed, and after each reload.
@@ -118,7 +124,8 @@ impl Engine {
             return Verdicts::default();
         }
         let mut verdicts = Verdicts::default();
-        let gone = observe::observe(device, &self.rules, observation, &mut verdicts);
+        let setup = observe::Setup { rules: &self.rules, maintenance: &self.maintenance };
+        let gone = observe::observe(device, setup, observation, &mut verdicts);
         if !gone.is_empty() {
             self.deleted.entry(name.clone()).or_default().extend(gone.into_iter().map(Some));
         }

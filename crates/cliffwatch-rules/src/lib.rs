@@ -18,19 +18,23 @@
 //!
 //! To read on: `engine.rs`, then `table.rs`, `conditions/`, `lifecycle.rs`.
 
+mod active_time;
 mod baseline;
 mod builtin;
 mod churn;
 mod conditions;
+mod coverage;
 mod device;
 mod engine;
 mod event;
 mod flaps;
 mod lifecycle;
 mod load;
+mod maintenance;
 mod observe;
 mod outlook;
 mod paging;
+mod periods;
 mod phase;
 mod remedies;
 mod ring;
@@ -46,13 +50,16 @@ mod trend;
 mod verdict;
 mod week;
 mod window;
+mod zone;
 
+pub use active_time::ActiveTime;
 pub use conditions::ourselves::figures;
 pub use conditions::{
     Churn, Colliding, Condition, Growth, Headroom, Line, NewConnections, NoParameters, Refusing, Stale,
     TimeToFull, Utilization,
 };
 pub use engine::{DeviceFacts, Engine, OpenAlert, Verdicts};
+pub use maintenance::{Maintenance, maintained_until, paused_until};
 pub use outlook::{Forecast, Outlook};
 pub use paging::{
     CRITICAL_AGAIN_AFTER, DIGEST_EVERY, Incidents, Matches, Notice, Repeat, SCOPES_MAX, Silence,
@@ -63,6 +70,7 @@ pub use rule::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Subject};
 pub use ruleset::{RULES_MAX, RuleEntry, RuleError, RuleSet};
 pub use span::parse_span;
 pub use state::StateError;
+pub use zone::Zone;
 
 #[cfg(test)]
 mod tests;

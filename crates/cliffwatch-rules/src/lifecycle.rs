@@ -27,6 +27,9 @@ use crate::flaps::Flaps;
 use crate::phase::{Alert, Last, Phase};
 use crate::verdict::Verdict;
 
+/// The design judges by five minutes.
+const WINDOW_MIN: Duration = Duration::from_secs(300);
+
 /// How far one rule is with one table or device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Progress {
@@ -84,6 +87,7 @@ impl Progress {
             return self.open(rule, severity, amount, now.at, now);
         };
         alert.counted = alert.counted.saturating_add(amount);
+        alert.unmeasured = None;
         let before = alert.severity;
         if let Verdict::Raised(severity) = verdict {
             alert.severity = before.max(severity);
@@ -111,12 +115,19 @@ impl Progress {
             return None;
         }
         let Some(alert) = &mut self.alert else { return self.open(rule, severity, amount, then, now) };
-        alert.counted = alert.counted.saturating_add(amount);
+        if then >= alert.onset {
+            alert.counted = alert.counted.saturating_add(amount);
+        }
         let before = alert.severity;
         let again = match alert.phase {
-            Phase::Firing => severity > before,
-            Phase::Recovering { since } => since.is_none_or(|since| then > since),
-            Phase::Pending { .. } | Phase::Stale => false,
+            // What began the recovery may be corrected, too.
+            Phase::Recovering { since } => severity > before || since.is_none_or(|since| then >= since),
+            Phase::Kept { since } if then >= since => {
+                alert.phase = Phase::Firing;
+                severity > before
+            }
+            Phase::Kept { .. } | Phase::Firing | Phase::Stale => severity > before,
+            Phase::Pending { .. } => false,
         };
         if !again {
             return None;
@@ -132,7 +143,7 @@ impl Progress {
         let settled = self.is_settled(now.at);
         let alert = self.alert.as_mut().filter(|_| !settled)?;
         match alert.phase {
-            Phase::Firing | Phase::Recovering { .. } => alert.phase = Phase::Stale,
+            Phase::Firing | Phase::Kept { .. } | Phase::Recovering { .. } => alert.phase = Phase::Stale,
             Phase::Pending { .. } | Phase::Stale => return None,
         }
         self.enter(AlertState::Stale, None, now)
@@ -142,6 +153,32 @@ impl Progress {
     pub(crate) fn end(&mut self, now: Moment) -> Option<Change> {
         self.alert.as_ref()?;
         self.enter(AlertState::Gone, None, now)
+    }
+
+    /// Over how long readings must have come for one that measures the alert as over to be believed: over the
+    /// window that raised it, over its whole recovery for the last one, and over the shortest time after doubt.
+    pub(crate) fn wants_covered(&self, rule: &RuleSpec, at: Timestamp) -> Option<Duration> {
+        let hold = self.flaps.hold(rule);
+        match self.alert.as_ref()?.phase {
+            Phase::Firing => Some(hold.max(WINDOW_MIN)),
+            Phase::Kept { since } | Phase::Recovering { since: Some(since) } => {
+                Some(at.since(since)).filter(|clear| *clear >= hold.max(rule.keep_firing_for))
+            }
+            Phase::Stale => Some(Duration::ZERO),
+            Phase::Recovering { since: None } | Phase::Pending { .. } => None,
+        }
+    }
+
+    /// Whether the alert is one that people may know of, so that too little data puts it in doubt.
+    pub(crate) fn may_be_doubted(&self) -> bool {
+        let phase = self.alert.as_ref().map(|alert| alert.phase);
+        phase.is_some_and(|phase| !matches!(phase, Phase::Pending { .. }))
+    }
+
+    /// A reading says nothing about the alert: after a while it is in doubt.
+    pub(crate) fn unmeasured(&mut self, patience: Duration, now: Moment) -> Option<Change> {
+        let since = *self.alert.as_mut()?.unmeasured.get_or_insert(now.at);
+        if now.at.since(since) >= patience { self.doubt(now) } else { None }
     }
 
     /// Notes that the device was asked about the alert.
@@ -178,6 +215,7 @@ impl Progress {
             told: None,
             asked: false,
             counted: amount,
+            unmeasured: None,
             phase,
         });
         self.enter(state, None, now)

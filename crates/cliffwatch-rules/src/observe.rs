@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    AlertState, Ask, AskKind, Observation, PollHeader, Severity, TableId, TableKey, TableObservation,
-    Timestamp, Trigger,
+    AlertState, Ask, AskKind, ErrorKind, Observation, Outcome, PollHeader, Severity, TableId, TableKey,
+    TableObservation, Timestamp, Trigger,
 };
 
+use crate::coverage::Thin;
 use crate::device::{Device, DeviceMemory, DeviceView};
 use crate::event::{About, event};
 use crate::lifecycle::{Change, Moment, Progress};
+use crate::maintenance::{Maintenance, maintained_until, paused_until};
 use crate::phase::Phase;
 use crate::summary::spoken;
 use crate::table::{Signals, Table, TableView};
@@ -20,10 +22,10 @@ use crate::trend::Course;
 use crate::verdict::{Explanation, Verdict};
 use crate::{Condition, DeviceFacts, RuleKind, RuleSet, RuleSpec, Verdicts};
 
-/// A table that polls read no more is in doubt after this long …
+/// What polls read no more is in doubt after this long …
 const UNSEEN_MIN: Duration = Duration::from_secs(600);
 /// … and this many ticks that might have read it.
-const UNSEEN_TICKS_MIN: u64 = 3;
+const UNSEEN_TICKS_MIN: u32 = 3;
 /// Evidence costs the device more than a poll: one device is not asked more often.
 const ASK_EVERY: Duration = Duration::from_secs(300);
 
@@ -37,19 +39,26 @@ struct Pass<'a> {
     facts: &'a DeviceFacts,
     header: &'a PollHeader,
     generation: u64,
-    /// Not backfilled: people are told.
+    maintenance: &'a [Maintenance],
+    /// Not backfilled: people are told, unless the device is worked on.
     live: bool,
+}
+
+/// What is configured beside the devices.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    pub(crate) rules: &'a RuleSet,
+    pub(crate) maintenance: &'a [Maintenance],
 }
 
 /// Takes an observation up; gives back the tables that are gone.
 pub(crate) fn observe(
     device: &mut Device,
-    rules: &RuleSet,
+    setup: Setup<'_>,
     o: &Observation,
     out: &mut Verdicts,
 ) -> Vec<TableId> {
     device.unsaved = true;
-    device.memory.take(o);
     let Device { facts, memory, tracks, tables, generation, .. } = device;
     let facts = facts.get_or_insert_with(|| DeviceFacts {
         name: o.header.device.clone(),
@@ -57,7 +66,9 @@ pub(crate) fn observe(
         labels: BTreeMap::new(),
     });
     let live = o.header.trigger != Trigger::Backfill;
-    let pass = Pass { rules, facts, header: &o.header, generation: *generation, live };
+    let Setup { rules, maintenance } = setup;
+    let pass = Pass { rules, facts, header: &o.header, generation: *generation, maintenance, live };
+    memory.take(o, pass.is_paused(o.outcome));
     let view = DeviceView { poll: o, memory };
     if pass.device(tracks, &view, out) {
         pass.doubt_device(tracks, &view, out);
@@ -72,8 +83,8 @@ pub(crate) fn observe(
         trouble |= table.tracks.bound.iter().any(is_trouble);
     }
     pass.try_new_connection(tracks, memory, trouble, out);
-    if o.header.trigger == Trigger::Tick && o.outcome.is_success() {
-        pass.doubt_unseen(tables, memory.ticks, out);
+    if o.header.trigger == Trigger::Tick {
+        pass.doubt_unseen(tables, memory.ticks, o.outcome, out);
     }
     pass.gone(tables, o, out)
 }
@@ -91,7 +102,19 @@ pub(crate) fn retire(device: &mut Device, header: &PollHeader, out: &mut Verdict
 
 impl Pass<'_> {
     fn now(&self) -> Moment {
-        Moment { at: self.header.finished_at, live: self.live }
+        self.moment(self.header.finished_at)
+    }
+
+    fn moment(&self, at: Timestamp) -> Moment {
+        let DeviceFacts { name, labels, .. } = self.facts;
+        Moment { at, live: self.live && maintained_until(self.maintenance, name, labels, at).is_none() }
+    }
+
+    /// Whether the device was not polled because it is worked on.
+    fn is_paused(&self, outcome: Outcome) -> bool {
+        let DeviceFacts { name, labels, .. } = self.facts;
+        outcome == Outcome::Failed(ErrorKind::Busy)
+            && paused_until(self.maintenance, name, labels, self.header.finished_at).is_some()
     }
 
     fn is_cgn(&self) -> bool {
@@ -103,9 +126,11 @@ impl Pass<'_> {
         let about = About { facts: self.facts, table: None };
         self.bind(tracks, about, |rule| rule.is_for_device(self.facts), out);
         let mut unreadable = false;
+        let now = self.now();
         for Track { rule, progress } in &mut tracks.bound {
-            let verdict = rule.graded(rule.condition.judge_device(view));
-            let Some(change) = progress.step(rule, verdict, 0, self.now()) else { continue };
+            let verdict = rule.graded(rule.condition.judge_device(view), now.at);
+            let now = Moment { live: now.live && rule.is_active(now.at), ..now };
+            let Some(change) = progress.step(rule, verdict, 0, now) else { continue };
             unreadable |= rule.kind == RuleKind::Stale && change.state == AlertState::Firing;
             out.events.push(event(&rule.id, about, &change, rule.condition.explain_device(view)));
         }
@@ -137,12 +162,20 @@ impl Pass<'_> {
             open: None,
             cgn: self.is_cgn(),
         };
+        let now = self.moment(reading.observed_at);
         for Track { rule, progress } in &mut tracks.bound {
+            let now = Moment { live: now.live && rule.is_active(now.at), ..now };
             let view = TableView { open: progress.alert.map(|alert| alert.severity), ..view };
-            let change =
-                if late { self.late(rule, progress, &view) } else { self.current(rule, progress, &view) };
+            let (change, thin) = if late {
+                (self.late(rule, progress, &view, now), None)
+            } else {
+                self.current(rule, progress, &view, now)
+            };
             let Some(change) = change else { continue };
             let mut why = rule.condition.explain_table(&view, change.alert.counted);
+            if let Some(thin) = thin {
+                say_thin(thin, &mut why);
+            }
             if change.state == AlertState::Firing {
                 device.loads.tell(&memory.trend, &mut why.evidence, &mut why.text);
             }
@@ -155,16 +188,41 @@ impl Pass<'_> {
         }
     }
 
-    fn current(&self, rule: &RuleSpec, progress: &mut Progress, view: &TableView<'_>) -> Option<Change> {
-        let verdict = rule.graded(rule.condition.judge_table(view));
-        let now = Moment { at: view.reading.observed_at, live: self.live };
-        progress.step(rule, verdict, rule.condition.amount(view.signals), now)
+    /// Too few readings, or readings that say nothing of it, make an alert neither confirmed nor over. One of
+    /// a rule without a hold is proved over by a single reading.
+    fn current(
+        &self,
+        rule: &RuleSpec,
+        progress: &mut Progress,
+        view: &TableView<'_>,
+        now: Moment,
+    ) -> (Option<Change>, Option<Thin>) {
+        let verdict = rule.graded(rule.condition.judge_table(view), now.at);
+        let interval = self.header.interval;
+        if progress.may_be_doubted() && !rule.hold.is_zero() {
+            if verdict == Verdict::Unknown {
+                return (progress.unmeasured(patience(interval), now), None);
+            }
+            let window = progress.wants_covered(rule, now.at).filter(|_| verdict == Verdict::Clear);
+            if let Some(thin) = window.and_then(|window| view.memory.coverage.thin(window, interval)) {
+                return (progress.doubt(now), Some(thin));
+            }
+        }
+        (progress.step(rule, verdict, rule.condition.amount(view.signals), now), None)
     }
 
-    fn late(&self, rule: &RuleSpec, progress: &mut Progress, view: &TableView<'_>) -> Option<Change> {
-        let Verdict::Raised(severity) = rule.graded(rule.condition.judge_late(view)) else { return None };
-        let then = view.reading.observed_at;
-        let now = Moment { at: view.memory.newest.unwrap_or(then), live: self.live };
+    fn late(
+        &self,
+        rule: &RuleSpec,
+        progress: &mut Progress,
+        view: &TableView<'_>,
+        now: Moment,
+    ) -> Option<Change> {
+        let then = now.at;
+        let Verdict::Raised(severity) = rule.graded(rule.condition.judge_late(view), then) else {
+            return None;
+        };
+        let now = Moment { at: view.memory.newest.unwrap_or(then), ..now };
         progress.step_late(rule, severity, rule.condition.amount(view.signals), then, now)
     }
 
@@ -200,7 +258,7 @@ impl Pass<'_> {
             }
             _ => false,
         });
-        if wanted && self.live {
+        if wanted && self.now().live {
             memory.tried_at = Some(now);
             out.asks.push(self.ask(AskKind::TryNewConnection, None));
         }
@@ -257,12 +315,21 @@ impl Pass<'_> {
         true
     }
 
-    /// Tables that polls do not hold any more, though nothing proves that they are gone.
-    fn doubt_unseen(&self, tables: &mut BTreeMap<TableId, Box<Table>>, ticks: u64, out: &mut Verdicts) {
+    /// Tables that polls do not hold any more, though nothing proves that they are gone; and all, where polls
+    /// fail or are not made, whatever the rule `stale` says of the device.
+    fn doubt_unseen(
+        &self,
+        tables: &mut BTreeMap<TableId, Box<Table>>,
+        ticks: u64,
+        outcome: Outcome,
+        out: &mut Verdicts,
+    ) {
+        let patience = patience(self.header.interval);
         for (id, table) in tables {
             let Some(seen_at) = table.memory.seen_at else { continue };
             let age = self.header.finished_at.since(seen_at);
-            if age >= UNSEEN_MIN && ticks.saturating_sub(table.memory.seen_tick) >= UNSEEN_TICKS_MIN {
+            let passed_over = ticks.saturating_sub(table.memory.seen_tick) >= UNSEEN_TICKS_MIN.into();
+            if age >= patience && (passed_over || !outcome.is_success()) {
                 self.doubt_table(*id, table, age, out);
             }
         }
@@ -290,6 +357,18 @@ impl Pass<'_> {
         }
         gone
     }
+}
+
+/// After how long what is not read is in doubt.
+fn patience(interval: Duration) -> Duration {
+    UNSEEN_MIN.max(interval.saturating_mul(UNSEEN_TICKS_MIN))
+}
+
+/// Says that too few readings came to call an alert over.
+fn say_thin(Thin { came, due }: Thin, why: &mut Explanation) {
+    why.text = format!("{came} of {due} readings came: {}", why.text);
+    why.evidence.insert("readings_came".into(), came.into());
+    why.evidence.insert("readings_due".into(), due.into());
 }
 
 /// Whether an open alert is one under which new connections may be lost: nearly full, or refusing.

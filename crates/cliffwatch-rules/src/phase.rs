@@ -31,6 +31,9 @@ pub(crate) struct Alert {
     /// For counters: how much they rose since the onset.
     #[serde(default)]
     pub(crate) counted: u64,
+    /// Since when readings say nothing about it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::state::micros")]
+    pub(crate) unmeasured: Option<Timestamp>,
     pub(crate) phase: Phase,
 }
 
@@ -45,6 +48,12 @@ pub(crate) enum Phase {
         last: Last,
     },
     Firing,
+    /// It is measured as over, and kept firing for a time by its rule.
+    Kept {
+        /// The first reading of those that measured it as over.
+        #[serde(with = "crate::state::micros_plain")]
+        since: Timestamp,
+    },
     Recovering {
         /// The first reading of those that measured it as over; absent after one between the lines.
         #[serde(with = "crate::state::micros")]
@@ -68,7 +77,7 @@ impl Phase {
     pub(crate) fn state(self) -> AlertState {
         match self {
             Self::Pending { .. } => AlertState::Pending,
-            Self::Firing => AlertState::Firing,
+            Self::Firing | Self::Kept { .. } => AlertState::Firing,
             Self::Recovering { .. } => AlertState::Recovering,
             Self::Stale => AlertState::Stale,
         }
@@ -90,7 +99,7 @@ impl Alert {
             (Phase::Pending { held, last }, Verdict::Raised(_)) => still_raised(rule, held, last, now.at),
             (Phase::Pending { held, last }, Verdict::Between) => dipped(rule, held, last, now.at),
             (phase @ Phase::Pending { .. }, Verdict::Clear) => (phase, Some(AlertState::Resolved)),
-            (Phase::Firing, Verdict::Raised(_) | Verdict::Between) => {
+            (Phase::Firing | Phase::Kept { .. }, Verdict::Raised(_) | Verdict::Between) => {
                 let owed = now.live && self.told < Some(self.severity);
                 (Phase::Firing, (risen || owed).then_some(AlertState::Firing))
             }
@@ -104,6 +113,10 @@ impl Alert {
                 let over = now.at.since(since) >= hold;
                 (Phase::Recovering { since: Some(since) }, over.then_some(AlertState::Resolved))
             }
+            (Phase::Firing, Verdict::Clear) if !rule.keep_firing_for.is_zero() => {
+                (Phase::Kept { since: now.at }, None)
+            }
+            (Phase::Kept { since }, Verdict::Clear) => kept(rule, hold, since, now.at),
             (Phase::Firing | Phase::Stale, Verdict::Clear) if hold.is_zero() => {
                 (self.phase, Some(AlertState::Resolved))
             }
@@ -113,6 +126,18 @@ impl Alert {
         };
         self.phase = phase;
         news
+    }
+}
+
+/// A time that is kept firing counts as measured as over: the longer of the two decides.
+fn kept(rule: &RuleSpec, hold: Duration, since: Timestamp, at: Timestamp) -> (Phase, Option<AlertState>) {
+    let over = at.since(since);
+    if over < rule.keep_firing_for {
+        (Phase::Kept { since }, None)
+    } else if over < hold {
+        (Phase::Recovering { since: Some(since) }, Some(AlertState::Recovering))
+    } else {
+        (Phase::Kept { since }, Some(AlertState::Resolved))
     }
 }
 

@@ -3,12 +3,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cliffwatch_model::{DeviceName, Platform, Severity, TableKind};
+use cliffwatch_model::{DeviceName, Platform, Severity, TableKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::span;
 use crate::verdict::Verdict;
-use crate::{Condition, DeviceFacts};
+use crate::{ActiveTime, Condition, DeviceFacts};
 
 /// The longest rule id, in bytes: it is part of ids, labels and state rows.
 pub const RULE_ID_BYTES_MAX: usize = 64;
@@ -173,6 +173,11 @@ pub struct RuleSpec {
     /// How long it must be measured as over before the alert is resolved.
     #[serde(with = "span")]
     pub hold: Duration,
+    /// How long the alert stays firing after the condition was last held, however clear it is measured.
+    #[serde(with = "span")]
+    pub keep_firing_for: Duration,
+    /// When it may raise; at all times where nothing is said.
+    pub active_time: Option<ActiveTime>,
     /// Whom it is for.
     #[serde(rename = "match")]
     pub matches: Selector,
@@ -201,9 +206,16 @@ impl RuleSpec {
         matches!(self.kind.subject(), Subject::Tables | Subject::Both) && self.is_for(facts, Some(kind))
     }
 
-    /// The verdict with the severity that the rule sets.
-    pub(crate) fn graded(&self, verdict: Verdict) -> Verdict {
+    /// Whether the rule may raise at this time.
+    pub(crate) fn is_active(&self, at: Timestamp) -> bool {
+        self.active_time.as_ref().is_none_or(|time| time.holds(at))
+    }
+
+    /// The verdict with the severity that the rule sets. Outside its active time it raises nothing, and what it
+    /// raised before stays.
+    pub(crate) fn graded(&self, verdict: Verdict, at: Timestamp) -> Verdict {
         match (verdict, self.severity) {
+            (Verdict::Raised(_), _) if !self.is_active(at) => Verdict::Between,
             (Verdict::Raised(_), Some(severity)) => Verdict::Raised(severity),
             (verdict, _) => verdict,
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::span;
-use crate::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector};
+use crate::{ActiveTime, RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Zone};
 
 /// Rules that may be configured: more than a person oversees, few enough that all can look at every reading.
 pub const RULES_MAX: usize = 64;
@@ -36,6 +36,12 @@ pub struct RuleEntry {
     /// How long it must be measured as over.
     #[serde(default, deserialize_with = "span::optional")]
     pub hold: Option<Duration>,
+    /// How long the alert stays firing after the condition was last held.
+    #[serde(default, deserialize_with = "span::optional")]
+    pub keep_firing_for: Option<Duration>,
+    /// When it may raise, in local time.
+    #[serde(default)]
+    pub active_time: Option<ActiveTime>,
     /// Whom it is for.
     #[serde(default, rename = "match")]
     pub matches: Option<Selector>,
@@ -146,6 +152,18 @@ impl RuleSet {
         Self::new(rules)
     }
 
+    /// The same with the days and hours of active times counted in this zone; in UTC before.
+    #[must_use]
+    pub fn in_zone(mut self, zone: &Zone) -> Self {
+        for rule in &mut self.rules {
+            if let Some(time) = &rule.active_time {
+                let active_time = Some(time.in_zone(zone));
+                *rule = Arc::new(RuleSpec { active_time, ..RuleSpec::clone(rule) });
+            }
+        }
+        self
+    }
+
     /// The rules, in the order in which a reading meets them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<RuleSpec>> {
         self.rules.iter()
@@ -182,6 +200,8 @@ impl RuleEntry {
         rule.severity = self.severity.or(rule.severity);
         rule.for_ = self.for_.unwrap_or(rule.for_);
         rule.hold = self.hold.unwrap_or(rule.hold);
+        rule.keep_firing_for = self.keep_firing_for.unwrap_or(rule.keep_firing_for);
+        rule.active_time = self.active_time.or_else(|| rule.active_time.clone());
         rule.matches = self.matches.unwrap_or_else(|| rule.matches.clone());
         rule.except = self.except.or_else(|| rule.except.clone());
         rule.enabled = self.enabled.unwrap_or(rule.enabled);
@@ -230,6 +250,11 @@ mod tests {
         );
         assert_eq!(rule(&set, "dns").severity, Some(Severity::Info));
         assert!(!rule(&set, "shedding").enabled);
+        let office =
+            customised(r#"[{"id":"refusing","active_time":"mon-fri 08:00-18:00","keep_firing_for":"10m"}]"#);
+        let shown = serde_json::to_value(rule(&office.unwrap(), "refusing")).unwrap();
+        assert_eq!(shown["active_time"], serde_json::json!(["mon,tue,wed,thu,fri 08:00-18:00"]));
+        assert_eq!(shown["keep_firing_for"], "10m");
         assert_eq!(set.iter().count(), RuleKind::ALL.len() + 1);
     }
 
@@ -263,6 +288,10 @@ mod tests {
         );
         assert!(
             error(r#"[{"id":"clock-skew","for":"5 minutes"}]"#).starts_with("`5 minutes` is not a duration")
+        );
+        assert!(
+            error(r#"[{"id":"clock-skew","active_time":"nights"}]"#)
+                .starts_with("`nights` is not a time\nwrite ")
         );
         assert!(error(r#"[{"id":"clock-skew","match":{"role":"nat"}}]"#).starts_with("unknown field `role`"));
     }

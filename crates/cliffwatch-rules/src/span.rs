@@ -1,6 +1,7 @@
+use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serializer, de};
+use serde::{Deserializer, Serializer, de};
 
 /// Reads a duration as users write it: a whole number and a unit, `30s`, `5m`, `1h`, `7d`.
 pub fn parse_span(text: &str) -> Option<Duration> {
@@ -32,12 +33,37 @@ pub(crate) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_span(&text).ok_or_else(|| {
-        de::Error::custom(format_args!(
-            "`{text}` is not a duration: write a number and s, m, h or d, like 5m"
-        ))
-    })
+    deserializer.deserialize_any(SpanVisitor)
+}
+
+struct SpanVisitor;
+
+impl SpanVisitor {
+    fn read<E: de::Error>(text: &str) -> Result<Duration, E> {
+        parse_span(text).ok_or_else(|| {
+            E::custom(format_args!("`{text}` is not a duration: write a number and s, m, h or d, like 5m"))
+        })
+    }
+}
+
+impl de::Visitor<'_> for SpanVisitor {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration such as 5m")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        Self::read(text)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Duration, E> {
+        Self::read(&number.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Duration, E> {
+        Self::read(&number.to_string())
+    }
 }
 
 /// The same where the duration may be absent.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::Baseline;
 use crate::churn::{Imbalance, Rates};
+use crate::coverage::Coverage;
 use crate::device::Sizes;
+use crate::periods::Periods;
 use crate::tracks::Tracks;
 use crate::trend::{Course, Trend};
 use crate::week::Week;
@@ -40,7 +42,8 @@ impl Table {
     /// All that it holds of its own; the rules are shared.
     pub(crate) fn bytes(&self) -> usize {
         let memory = &self.memory;
-        let windows = memory.clashes.heap_bytes() + memory.collisions.heap_bytes();
+        let windows =
+            memory.clashes.heap_bytes() + memory.collisions.heap_bytes() + memory.pushed.heap_bytes();
         let usual = memory.usual_collisions.heap_bytes() + memory.week.heap_bytes();
         let moves = memory.trend.heap_bytes() + memory.rates.heap_bytes();
         let tracks = self.tracks.bound.capacity() * size_of::<crate::tracks::Track>();
@@ -54,6 +57,9 @@ pub(crate) struct TableMemory {
     /// The newest `observed_at`.
     #[serde(default, with = "crate::state::micros")]
     pub(crate) newest: Option<Timestamp>,
+    /// Which of its readings did not come.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) coverage: Coverage,
     /// When a poll last held it.
     #[serde(default, with = "crate::state::micros")]
     pub(crate) seen_at: Option<Timestamp>,
@@ -74,6 +80,12 @@ pub(crate) struct TableMemory {
     pub(crate) refused_ticks: u8,
     #[serde(default)]
     pub(crate) clashes: Window,
+    /// What the device pushed of lost connections.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) pushed: Window,
+    /// When a provider's sums told of lost connections.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) periods: Periods,
     #[serde(default)]
     pub(crate) collisions: Window,
     #[serde(default)]
@@ -99,6 +111,11 @@ pub(crate) struct TableMemory {
     /// When entries were last thrown out or refused: its use is not free to rise.
     #[serde(default, with = "crate::state::micros")]
     pub(crate) strained_at: Option<Timestamp>,
+}
+
+/// Most tables push nothing and have no sums: their rows do not say so.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A limit that moved, or a table that went out of use.
@@ -134,12 +151,19 @@ impl TableMemory {
         tick: u64,
     ) {
         let late = self.is_late(reading);
+        if !late {
+            self.note_coming(reading.observed_at, header);
+        }
         let newest = self.newest.map_or(reading.observed_at, |newest| newest.max(reading.observed_at));
         self.newest = Some(newest);
         self.seen_at = self.seen_at.max(Some(header.finished_at));
         self.seen_tick = tick;
         self.clashes.add(signals.clashes, reading.observed_at, signals.over, newest);
         self.collisions.add(signals.collisions, reading.observed_at, signals.over, newest);
+        self.pushed.add(signals.refused_pushed, reading.observed_at, signals.over, newest);
+        if let Some(lost) = signals.sum_of_period {
+            self.periods.add(reading.observed_at, lost > 0, reading.revision > 0);
+        }
         self.note_use(reading, signals, late);
         if late {
             return;
@@ -151,6 +175,13 @@ impl TableMemory {
             self.refused_ticks = (self.refused_ticks << 1) | u8::from(signals.refused > 0);
         }
         self.note_changes(reading);
+    }
+
+    fn note_coming(&mut self, at: Timestamp, header: &PollHeader) {
+        let is_due = matches!(header.trigger, Trigger::Tick | Trigger::Backfill);
+        if let Some(newest) = self.newest.filter(|_| is_due) {
+            self.coverage.add(at.since(newest), header.interval);
+        }
     }
 
     fn note_use(&mut self, reading: &TableObservation, signals: &Signals, late: bool) {
@@ -260,8 +291,13 @@ impl TableView<'_> {
 pub(crate) struct Signals {
     /// Connections lost for want of an entry: polled counters.
     pub(crate) refused: u64,
-    /// The same, as sums over a provider's period.
+    /// The same, as sums over a provider's period: what is new of them.
     pub(crate) refused_in_period: u64,
+    /// All that was lost in the period that the reading is of, as far as is known now; absent where that was
+    /// not read.
+    pub(crate) sum_of_period: Option<u64>,
+    /// The length of that period, where anything was lost in it.
+    pub(crate) period: Duration,
     /// The same, as the device pushed them.
     pub(crate) refused_pushed: u64,
     /// Connections lost to a clash or for want of a source port: counters that share their increase with
@@ -285,17 +321,25 @@ impl Signals {
                 if !(reading.marks.appeared && counter.kind == CounterKind::Cumulative) {
                     signals.read.insert(counter.class);
                 }
+                if (counter.class, counter.kind) == (CounterClass::Refused, CounterKind::Period) {
+                    let sum = signals.sum_of_period.unwrap_or(0).saturating_add(counter.value);
+                    signals.sum_of_period = Some(sum);
+                }
             }
         }
         let mut twins = 0u64;
         for increase in &reading.increases {
             twins = twins.saturating_add(increase.paired);
-            signals.over = signals.over.max(Duration::from_secs(increase.over_seconds.into()));
+            let over = Duration::from_secs(increase.over_seconds.into());
+            signals.over = signals.over.max(over);
             let is_clash = || paired_counter(reading.table.kind, &increase.counter).is_some();
             let sum = match (increase.class, increase.kind) {
                 (CounterClass::Refused, _) if is_clash() => &mut signals.clashes,
                 (CounterClass::Refused, CounterKind::Cumulative) => &mut signals.refused,
-                (CounterClass::Refused, CounterKind::Period) => &mut signals.refused_in_period,
+                (CounterClass::Refused, CounterKind::Period) => {
+                    signals.period = signals.period.max(over);
+                    &mut signals.refused_in_period
+                }
                 (CounterClass::Refused, CounterKind::Event) => &mut signals.refused_pushed,
                 (CounterClass::Evicted, _) => &mut signals.evicted,
                 (CounterClass::PolicyLimit, _) => &mut signals.held_back,

@@ -179,6 +179,7 @@ impl Alert {
             told: if event.told { Some(event.severity) } else { known.and_then(|known| known.told) },
             asked: !matches!(phase, Phase::Pending { .. }),
             counted: event.evidence.get(SINCE_ONSET).and_then(Value::as_u64).unwrap_or(0),
+            unmeasured: None,
             phase,
         }
     }

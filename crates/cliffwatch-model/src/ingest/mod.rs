@@ -187,12 +187,15 @@ impl TableMemory {
     }
 
     fn remember(&mut self, sample: &Sample, revision: u32) {
-        let periods = sample
-            .counters
-            .iter()
-            .filter(|(_, counter)| counter.kind() == CounterKind::Period)
-            .map(|(name, counter)| (name.clone(), counter.value()))
-            .collect();
+        // What was counted stays counted when it is corrected down: the next correction may go up again.
+        let mut periods =
+            self.recent.get(&sample.observed_at).map(|before| before.periods.clone()).unwrap_or_default();
+        for (name, counter) in &sample.counters {
+            if counter.kind() == CounterKind::Period {
+                let counted = periods.entry(name.clone()).or_default();
+                *counted = counter.value().max(*counted);
+            }
+        }
         self.newest = self.newest.max(Some(sample.observed_at));
         self.recent.insert(sample.observed_at, Instant { revision, digest: memory::digest(sample), periods });
         self.forget_old_instants();

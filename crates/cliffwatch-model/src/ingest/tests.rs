@@ -157,6 +157,12 @@ fn identical_rereads_are_dropped_and_corrections_counted_once() {
     assert_eq!(read(&mut ingest, 60, 9), (Some((1, false)), vec![("errors".into(), 5, 0)]));
     assert_eq!(read(&mut ingest, 180, 0), (Some((0, false)), vec![]));
     assert_eq!(read(&mut ingest, 120, 2), (Some((0, true)), vec![("errors".into(), 2, 0)]));
+    assert_eq!(read(&mut ingest, 120, 0), (Some((1, true)), vec![]));
+    assert_eq!(
+        read(&mut ingest, 120, 3),
+        (Some((2, true)), vec![("errors".into(), 1, 0)]),
+        "two were counted"
+    );
 }
 
 #[test]

@@ -75,3 +75,9 @@ pub(super) fn over(view: &TableView<'_>) -> String {
 pub(super) fn number(count: u64) -> f64 {
     count as f64
 }
+
+/// The nearest count to a figure that is not negative; saturates.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+pub(super) fn rounded(figure: f64) -> u64 {
+    figure.round() as u64
+}

@@ -29,6 +29,8 @@ pub(super) struct Member {
     state: AlertState,
     /// Whether people are to be told of it at all.
     told: bool,
+    /// The instant that was being told of when it last fired.
+    fired_at: Option<Timestamp>,
 }
 
 impl Incident {
@@ -37,9 +39,9 @@ impl Incident {
     }
 
     /// Takes an alert in. What people were told of stays told when it fires again in backfilled history.
-    pub(super) fn join(&mut self, event: &AlertEvent) {
+    pub(super) fn join(&mut self, event: &AlertEvent, now: Option<Timestamp>) {
         let told = self.members.get(&event.fingerprint).is_some_and(|known| known.told);
-        let member = Member { told: told || event.told, ..Member::of(event) };
+        let member = Member { told: told || event.told, fired_at: now, ..Member::of(event) };
         self.members.insert(event.fingerprint.clone(), member);
     }
 
@@ -67,7 +69,8 @@ impl Incident {
         !self.paged && self.is_critical()
     }
 
-    /// When somebody is to be paged, from `now` on, if nothing else happens.
+    /// When somebody is to be paged, from `now` on, if nothing else happens. What fired at this very instant counts
+    /// even where it recovers in it: late data tells of both at once.
     pub(super) fn page_due(
         &self,
         now: Timestamp,
@@ -79,7 +82,7 @@ impl Incident {
         }
         let pressing = self.members.values().filter(|member| {
             member.is_critical()
-                && member.state == AlertState::Firing
+                && (member.state == AlertState::Firing || member.fired_at == Some(now))
                 && !around.topology.is_cut_off(&member.device, is_down)
         });
         pressing.filter_map(|m| free_from(now, around.silences.iter().filter(|s| m.is_hit(s)))).min()
@@ -96,6 +99,7 @@ impl Member {
             severity: event.severity,
             state: event.state,
             told: event.told,
+            fired_at: None,
         }
     }
 

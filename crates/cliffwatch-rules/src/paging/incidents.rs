@@ -140,7 +140,7 @@ impl Incidents {
         }
         let incident = self.open.entry(key.clone()).or_insert_with(|| Incident::new(id.to_owned()));
         incident.whole |= is_whole;
-        incident.join(event);
+        incident.join(event, None);
         incident.paged |= event.told && event.severity == Severity::Critical;
         self.places.insert(event.fingerprint.clone(), key);
     }
@@ -159,7 +159,7 @@ impl Incidents {
             incident.id = key.id(event.at);
             incident.paged = false;
         }
-        incident.join(event);
+        incident.join(event, self.now);
         if critical {
             incident.critical_over = None;
         }

@@ -22,7 +22,7 @@ pub struct Silence {
     pub every: Option<Repeat>,
 }
 
-/// How often a maintenance window comes again; counted in UTC from its start.
+/// How often it comes again. A silence is counted in UTC from its start, maintenance in the days of its zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repeat {
@@ -47,11 +47,15 @@ pub struct Matches {
 }
 
 impl Repeat {
-    fn micros(self) -> i64 {
+    pub(crate) fn days(self) -> i64 {
         match self {
-            Self::Day => 86_400_000_000,
-            Self::Week => 604_800_000_000,
+            Self::Day => 1,
+            Self::Week => 7,
         }
+    }
+
+    fn micros(self) -> i64 {
+        self.days() * 86_400_000_000
     }
 }
 

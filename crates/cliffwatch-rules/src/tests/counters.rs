@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use cliffwatch_model::CounterClass::{Collision, Evicted, PolicyLimit, Refused};
-use cliffwatch_model::{AlertState, AskKind, Counter, CounterBits, CounterName, CounterReading};
+use cliffwatch_model::{AlertState, AskKind, Counter, CounterBits, CounterName, CounterReading, TableKind};
 
 use super::lab::Lab;
 
@@ -193,4 +195,49 @@ fn the_device_is_asked_once_for_evidence_of_an_alert() {
     let critical = lab.events.iter().filter(|event| event.rule == "utilization-critical");
     assert!(critical.clone().any(|event| event.state == AlertState::Firing));
     assert_eq!(lab.evidence_asks(), 1, "the second alert came within five minutes of the question");
+}
+
+#[test]
+fn what_is_pushed_of_high_ports_is_critical_at_once() {
+    for (tier, severity) in
+        [(None, "critical"), (Some("1024-65535"), "critical"), (Some("512-1023"), "warning")]
+    {
+        let mut lab = Lab::new();
+        tiered(&mut lab, tier);
+        push(&mut lab, 0);
+        push(&mut lab, 1);
+        assert_eq!(lab.news(), [format!("10 refusing firing {severity}")]);
+    }
+}
+
+#[test]
+fn ten_in_a_minute_on_low_ports_are_critical_and_one_alert() {
+    let mut lab = Lab::new();
+    tiered(&mut lab, Some("1-511"));
+    for pushed in [4, 0, 0, 0, 0, 0, 0, 0, 5, 4, 1, 3] {
+        push(&mut lab, pushed);
+    }
+    let firing: Vec<String> = lab.news().into_iter().filter(|line| line.contains("firing")).collect();
+    assert_eq!(
+        firing,
+        ["0 refusing firing warning", "80 refusing firing warning", "100 refusing firing critical"]
+    );
+    for _ in 0..31 {
+        push(&mut lab, 0);
+    }
+    assert_eq!(lab.news(), ["120 refusing recovering critical", "420 refusing resolved critical"]);
+}
+
+fn tiered(lab: &mut Lab, tier: Option<&str>) {
+    let mut key = (*lab.table().table).clone();
+    (key.kind, key.name) = (TableKind::NatPool, "outside".into());
+    key.part = tier.into_iter().map(|tier| ("tier".into(), tier.into())).collect();
+    lab.table().table = Arc::new(key);
+    lab.table().used = Some(5);
+}
+
+fn push(lab: &mut Lab, value: u64) {
+    let counter = Counter { class: Refused, reading: CounterReading::Event { value } };
+    lab.table().counters = [(CounterName::new("202010").unwrap(), counter)].into();
+    lab.poll();
 }

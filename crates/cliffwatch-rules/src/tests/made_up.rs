@@ -14,14 +14,30 @@ use cliffwatch_model::{
 use proptest::prelude::*;
 
 use super::lab::{group, table};
-use crate::{DeviceFacts, Engine, RuleSet, Verdicts};
+use crate::{DeviceFacts, Engine, Maintenance, Repeat, RuleEntry, RuleSet, Verdicts, Zone};
 
 pub(super) fn name() -> DeviceName {
     DeviceName::new("gw").unwrap()
 }
 
+/// Rules that are not always active or keep firing, beside the built-in ones; and maintenance soon after the start,
+/// which is at 10:00, of which the second pauses polls.
 pub(super) fn engine() -> Engine {
-    Engine::new(Arc::new(RuleSet::builtin()))
+    let rules = r#"[{"id":"seldom","kind":"utilization-high","for":"20s","active_time":["10:01-10:04","10:20-11:00"]},
+        {"id":"kept","kind":"refusing","keep_firing_for":"2m","hold":"1m","active_time":"sun 10:00-10:05"}]"#;
+    let rules: Vec<RuleEntry> = serde_json::from_str(rules).unwrap();
+    let mut engine = Engine::new(Arc::new(RuleSet::customised(rules).unwrap()));
+    let maintenance = |minute: i64, pause_polling| Maintenance {
+        labels: BTreeMap::from([("site".into(), "a".into())]),
+        device: None,
+        start: Timestamp::from_secs(1_772_359_200 + minute * 60),
+        duration: Duration::from_secs(120),
+        every: Some(Repeat::Day),
+        zone: Zone::default(),
+        pause_polling,
+    };
+    engine.maintain(Arc::new([maintenance(2, false), maintenance(7, true)]));
+    engine
 }
 
 /// Observes a device that is in the inventory, again where it was retired.

@@ -1,5 +1,6 @@
 //! Scenarios: series in, events out, through the same ingest that the product uses.
 
+mod active;
 mod adoption;
 mod backfill;
 mod counters;

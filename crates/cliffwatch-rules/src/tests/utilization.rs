@@ -116,10 +116,10 @@ fn an_outage_of_the_device_leaves_the_alert_in_doubt() {
             "1270 utilization-high firing warning"
         ]
     );
-    lab.run("_x40 500x31", &[]);
+    lab.run("_x40 500x33", &[]);
     let news = lab.news();
-    assert_eq!(news[4], "1690 utilization-critical recovering critical", "{news:?}");
-    assert_eq!(news[6], "1990 utilization-critical resolved critical", "{news:?}");
+    assert_eq!(news[4], "1710 utilization-critical recovering critical", "three readings in a row: {news:?}");
+    assert_eq!(news[6], "2010 utilization-critical resolved critical", "{news:?}");
 }
 
 #[test]
@@ -129,7 +129,11 @@ fn what_is_not_measured_is_no_verdict() {
     lab.news();
     lab.table().state = TableState::NotTracking;
     lab.run("0x60", &[]);
-    assert_eq!(lab.news(), ["110 limit-changed firing warning"], "not tracking is neither 0 % nor over");
+    assert_eq!(
+        lab.news(),
+        ["110 limit-changed firing warning", "710 utilization-critical stale critical"],
+        "not tracking is neither 0 % nor over"
+    );
     lab.table().state = TableState::Tracking;
     lab.table().capacity = Err(CapacityReason::NotTold);
     lab.run("10x60", &[]);
