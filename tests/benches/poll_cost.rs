@@ -119,6 +119,7 @@ async fn devices() {
         plan: Plan {
             targets,
             rules: Arc::new(RuleSet::builtin()),
+            maintenance: Arc::default(),
             retention: Retention { samples: day, rollups: day, polls: day, events: day },
         },
     };

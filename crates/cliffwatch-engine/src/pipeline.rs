@@ -8,7 +8,9 @@ use cliffwatch_model::{
     AlertEvent, Ask, Device, DeviceName, ErrorKind, Ingest, IngestMemory, Observation, Outcome, Poll,
     TableId, Timestamp,
 };
-use cliffwatch_rules::{DeviceFacts, Engine, Incidents, Notice, RuleSet, Surroundings, Topology, paging};
+use cliffwatch_rules::{
+    DeviceFacts, Engine, Incidents, Maintenance, Notice, RuleSet, Surroundings, Topology, paging,
+};
 use cliffwatch_source::Clock;
 use cliffwatch_store::{DeviceChange, RuleStateChange};
 use tokio::sync::mpsc;
@@ -31,7 +33,7 @@ pub(crate) enum Input {
     /// A device was polled.
     Poll(Poll),
     /// The inventory or the rules are these now.
-    Configure { rules: Arc<RuleSet>, devices: Vec<Arc<Device>> },
+    Configure { rules: Arc<RuleSet>, maintenance: Arc<[Maintenance]>, devices: Vec<Arc<Device>> },
     /// What the store knew of the time before our start.
     Resume(Box<Resumed>),
     /// Save every device's state: the service stops.
@@ -77,12 +79,14 @@ pub(crate) struct Parts {
     pub(crate) stats: Arc<Stats>,
     pub(crate) asks: mpsc::Sender<Ask>,
     pub(crate) journaled: Vec<AlertEvent>,
+    pub(crate) maintenance: Arc<[Maintenance]>,
 }
 
 impl Pipeline {
     pub(crate) fn new(rules: Arc<RuleSet>, devices: Vec<Arc<Device>>, parts: Parts) -> Self {
-        let Parts { clock, backlog, outbox, live, stats, asks, journaled } = parts;
-        let rules = Engine::new(rules);
+        let Parts { clock, backlog, outbox, live, stats, asks, journaled, maintenance } = parts;
+        let mut rules = Engine::new(rules);
+        rules.maintain(maintenance);
         let mut pipeline = Self {
             rules,
             incidents: Incidents::default(),
@@ -121,7 +125,7 @@ impl Pipeline {
     pub(crate) fn take(&mut self, input: Input) {
         match input {
             Input::Poll(poll) => self.fold(poll),
-            Input::Configure { rules, devices } => self.configure(rules, devices),
+            Input::Configure { rules, maintenance, devices } => self.configure(rules, maintenance, devices),
             Input::Resume(resumed) => self.resume(*resumed),
             Input::SaveAll => self.save_all(),
             Input::Stop => {}
@@ -195,8 +199,9 @@ impl Pipeline {
         Some(change)
     }
 
-    fn configure(&mut self, rules: Arc<RuleSet>, devices: Vec<Arc<Device>>) {
+    fn configure(&mut self, rules: Arc<RuleSet>, maintenance: Arc<[Maintenance]>, devices: Vec<Arc<Device>>) {
         self.rules.configure(rules);
+        self.rules.maintain(maintenance);
         for device in devices {
             self.know(device);
         }

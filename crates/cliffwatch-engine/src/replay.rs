@@ -12,7 +12,7 @@ use cliffwatch_model::{
     Poll, Severity, TableId, Timestamp,
 };
 use cliffwatch_rules::{
-    DeviceFacts, Engine, Incidents, Notice, RuleSet, Silence, Surroundings, Topology, paging,
+    DeviceFacts, Engine, Incidents, Maintenance, Notice, RuleSet, Silence, Surroundings, Topology, paging,
 };
 use serde::Serialize;
 
@@ -88,6 +88,11 @@ impl Replay {
     pub fn surround(&mut self, topology: Topology, silences: Vec<Silence>) {
         self.topology = topology;
         self.silences = silences;
+    }
+
+    /// Takes when devices are worked on.
+    pub fn maintain(&mut self, maintenance: Arc<[Maintenance]>) {
+        self.engine.maintain(maintenance);
     }
 
     /// Replays one poll as a source made it.

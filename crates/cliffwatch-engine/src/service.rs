@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cliffwatch_model::{Ask, Device, NameError, PollerName};
-use cliffwatch_rules::RuleSet;
+use cliffwatch_rules::{Maintenance, RuleSet};
 use cliffwatch_source::{Clock, Dial, SourceFactory, Target};
 use cliffwatch_store::{Retention, Store, StoreError};
 use futures_util::future::BoxFuture;
@@ -48,6 +48,8 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// The rules.
     pub rules: Arc<RuleSet>,
+    /// When devices are worked on.
+    pub maintenance: Arc<[Maintenance]>,
     /// How long history is kept.
     pub retention: Retention,
 }
@@ -151,11 +153,11 @@ impl Service {
             last_reload_ok: Arc::new(AtomicBool::new(true)),
         };
         let backlog = Arc::new(Backlog::default());
-        let parts = handle.parts(Arc::clone(&backlog), asks, journaled);
+        let parts = handle.parts(Arc::clone(&backlog), asks, journaled, Arc::clone(&plan.maintenance));
         let targets = with_ourselves(plan.targets, &ourselves);
         let pipeline = Pipeline::new(plan.rules, devices(&targets), parts);
         let pipeline = tokio::spawn(startup::run_pipeline(pipeline, incoming));
-        let shared = Arc::new(handle.shared(&inputs, dial, stops.polling.clone()));
+        let shared = Arc::new(handle.shared(&inputs, dial, plan.maintenance, stops.polling.clone()));
         let scheduler = Arc::new(Mutex::new(Scheduler::new(shared)));
         let (retention, retained) = watch::channel(plan.retention);
         let gaps = startup::resume(opened, &handle, &inputs, &store_found).await;
@@ -199,10 +201,13 @@ impl Service {
     pub async fn apply(&self, plan: Plan) -> Changes {
         let targets = with_ourselves(plan.targets, &self.ourselves);
         self.handle.rules.store(Arc::clone(&plan.rules));
-        let configure = Input::Configure { rules: plan.rules, devices: devices(&targets) };
+        let maintenance = Arc::clone(&plan.maintenance);
+        let configure = Input::Configure { rules: plan.rules, maintenance, devices: devices(&targets) };
         let _stopping = self.inputs.send(configure).await.is_err();
         self.retention.send_replace(plan.retention);
-        self.scheduler.lock().await.apply(targets, &HashMap::new()).await
+        let mut scheduler = self.scheduler.lock().await;
+        scheduler.maintain(plan.maintenance);
+        scheduler.apply(targets, &HashMap::new()).await
     }
 
     /// Notes how a reload went, for `/metrics`.
@@ -242,6 +247,7 @@ impl Handle {
         backlog: Arc<Backlog>,
         asks: mpsc::Sender<Ask>,
         journaled: Vec<cliffwatch_model::AlertEvent>,
+        maintenance: Arc<[Maintenance]>,
     ) -> Parts {
         Parts {
             clock: Arc::clone(&self.clock),
@@ -251,10 +257,17 @@ impl Handle {
             stats: Arc::clone(&self.stats),
             asks,
             journaled,
+            maintenance,
         }
     }
 
-    fn shared(&self, pipeline: &mpsc::Sender<Input>, dial: Dial, stop: CancellationToken) -> Shared {
+    fn shared(
+        &self,
+        pipeline: &mpsc::Sender<Input>,
+        dial: Dial,
+        maintenance: Arc<[Maintenance]>,
+        stop: CancellationToken,
+    ) -> Shared {
         Shared {
             clock: Arc::clone(&self.clock),
             poller: self.poller.clone(),
@@ -266,6 +279,7 @@ impl Handle {
             stop,
             sources: Sources::default(),
             dial,
+            maintenance: ArcSwap::from_pointee(maintenance),
         }
     }
 

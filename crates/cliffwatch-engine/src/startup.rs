@@ -119,9 +119,7 @@ pub(crate) async fn run_pipeline(mut pipeline: Pipeline, mut inputs: mpsc::Recei
     while waiting.len() < WAITING_POLLS_MAX {
         match tokio::time::timeout_at(deadline, inputs.recv()).await {
             Ok(Some(Input::Poll(poll))) => waiting.push(poll),
-            Ok(Some(Input::Configure { rules, devices })) => {
-                pipeline.take(Input::Configure { rules, devices })
-            }
+            Ok(Some(configure @ Input::Configure { .. })) => pipeline.take(configure),
             Ok(Some(Input::Resume(resumed))) => {
                 pipeline.take(Input::Resume(resumed));
                 break;

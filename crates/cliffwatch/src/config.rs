@@ -6,6 +6,7 @@ mod environment;
 mod file;
 
 mod load;
+mod maintenance;
 mod origin;
 mod show;
 mod sources;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use cliffwatch_api::TlsFiles;
 use cliffwatch_model::PollerName;
+use cliffwatch_rules::{Maintenance, Zone};
 use cliffwatch_source::SecretRef;
 use cliffwatch_store::StoreUrl;
 use schemars::Schema;
@@ -23,6 +25,7 @@ use schemars::Schema;
 pub(crate) use environment::check_variables;
 pub(crate) use file::{MetricsAccess, TokenScope};
 pub(crate) use load::load;
+pub(crate) use maintenance::{timezone, warn_unmatched};
 pub(crate) use origin::{Given, Origin};
 pub(crate) use show::shown;
 pub(crate) use sources::Flags;
@@ -44,6 +47,8 @@ pub(crate) struct Config {
     pub inventory: Given<Vec<NamedPath>>,
     pub rules: Given<Vec<NamedPath>>,
     pub retention: Retention,
+    pub timezone: Given<Zone>,
+    pub maintenance: Vec<Given<Maintenance>>,
     pub tokens: Vec<Token>,
     pub metrics: Given<MetricsAccess>,
 }

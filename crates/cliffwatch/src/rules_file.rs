@@ -4,14 +4,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cliffwatch_rules::{RuleEntry, RuleSet};
+use cliffwatch_rules::{RuleEntry, RuleSet, Zone};
 
 use crate::diagnostics::{Position, Problem, Report};
 use crate::inventory::NamedPath;
 use crate::yaml::{self, Node, Value};
 
-/// Reads the files in order; the built-in rules where there are none.
-pub(crate) fn load(paths: &[NamedPath], report: &mut Report) -> Arc<RuleSet> {
+/// What every rule may say, beside the parameters of its kind.
+const KEYS: [&str; 10] =
+    ["id", "kind", "severity", "for", "hold", "keep_firing_for", "active_time", "match", "except", "enabled"];
+
+/// Reads the files in order; the built-in rules where there are none. Active times are counted in the zone.
+pub(crate) fn load(paths: &[NamedPath], zone: &Zone, report: &mut Report) -> Arc<RuleSet> {
     let mut entries = Vec::new();
     for named in paths {
         if let Some(root) = yaml::load(&named.path, named.at, report) {
@@ -20,17 +24,17 @@ pub(crate) fn load(paths: &[NamedPath], report: &mut Report) -> Arc<RuleSet> {
             }
         }
     }
-    in_force(entries, report)
+    in_force(entries, zone, report)
 }
 
 /// The rules of a list that stands in another file.
-pub(crate) fn from_list(list: &Node, report: &mut Report) -> Arc<RuleSet> {
+pub(crate) fn from_list(list: &Node, zone: &Zone, report: &mut Report) -> Arc<RuleSet> {
     let nodes = rules_of(list, report);
     let entries = nodes.into_iter().filter_map(|node| entry(node, report)).collect();
-    in_force(entries, report)
+    in_force(entries, zone, report)
 }
 
-fn in_force(entries: Vec<(Node, RuleEntry)>, report: &mut Report) -> Arc<RuleSet> {
+fn in_force(entries: Vec<(Node, RuleEntry)>, zone: &Zone, report: &mut Report) -> Arc<RuleSet> {
     // Each by itself first, so that one run finds every mistake, and then all together.
     let mut usable = Vec::new();
     for (node, entry) in entries {
@@ -43,7 +47,7 @@ fn in_force(entries: Vec<(Node, RuleEntry)>, report: &mut Report) -> Arc<RuleSet
     let mut ids = BTreeSet::new();
     let unique = usable.into_iter().map(|(_, entry)| entry).filter(|entry| ids.insert(entry.id.clone()));
     match RuleSet::customised(unique) {
-        Ok(rules) => Arc::new(rules),
+        Ok(rules) => Arc::new(rules.in_zone(zone)),
         Err(error) => {
             report.push(Problem::error(None, error.to_string()));
             Arc::new(RuleSet::builtin())
@@ -75,17 +79,7 @@ fn rules_of(root: &Node, report: &mut Report) -> Vec<Node> {
     list.items().to_vec()
 }
 
-fn entry(mut node: Node, report: &mut Report) -> Option<(Node, RuleEntry)> {
-    if let Value::Map(entries) = &mut node.value {
-        entries.retain(|(key, _)| {
-            let later = &*key.text == "active_time";
-            if later {
-                let message = "`active_time` is not in this version yet: the rule holds at all times";
-                report.push(Problem::warning(key.at, message));
-            }
-            !later
-        });
-    }
+fn entry(node: Node, report: &mut Report) -> Option<(Node, RuleEntry)> {
     let entry = yaml::read(&node, report)?;
     Some((node, entry))
 }
@@ -115,6 +109,11 @@ fn problem(node: &Node, message: &str) -> Problem {
     let key = node.entries().iter().map(|(key, _)| key).find(|key| quoted(&key.text));
     let kind = after_id.contains("is not a kind").then(|| node.find("kind"));
     let at = kind.or_else(|| key.map(|key| key.at)).unwrap_or_else(|| node.find("id"));
+    let unknown = after_id.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    if let Some(meant) = unknown.and_then(|word| yaml::nearest(word, KEYS)) {
+        let message = message.split_once(", ").map_or(message, |(message, _)| message);
+        return Problem::error(at, message).hint(format!("did you mean `{meant}`?"));
+    }
     match message.split_once("; ") {
         Some((message, hint)) => Problem::error(at, message).hint(hint),
         None => Problem::error(at, message),

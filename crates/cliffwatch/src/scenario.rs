@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use cliffwatch_engine::replay::{Replay, Summary};
 use cliffwatch_model::{AlertEvent, Device, Poll, Timestamp};
-use cliffwatch_rules::{DeviceFacts, RuleSet, Silence, Topology};
+use cliffwatch_rules::{DeviceFacts, Maintenance, RuleSet, Silence, Topology};
 use serde::Serialize;
 
 use self::expect::Expectations;
 use crate::diagnostics::{Position, Report};
-use crate::{rules_file, yaml};
+use crate::{config, rules_file, yaml};
 
 /// The JSON schema of a scenario file.
 pub(crate) fn schema() -> schemars::Schema {
@@ -33,6 +33,7 @@ pub(crate) struct Scenario {
     rules: Arc<RuleSet>,
     devices: Vec<Device>,
     silences: Vec<Silence>,
+    maintenance: Arc<[Maintenance]>,
     polls: Vec<Poll>,
     expectations: Expectations,
 }
@@ -67,21 +68,23 @@ struct Unmet {
 pub(crate) fn load(path: &Path, report: &mut Report) -> Option<Scenario> {
     let before = report.errors();
     let root = yaml::load(path, None, report)?;
+    let file: file::ScenarioFile = yaml::read(&root, report)?;
+    let zone = config::timezone(file.timezone.clone(), report).value;
     let rules = match root.entry("rules") {
-        Some((_, list)) => rules_file::from_list(list, report),
+        Some((_, list)) => rules_file::from_list(list, &zone, report),
         None => Arc::new(RuleSet::builtin()),
     };
-    let file: file::ScenarioFile = yaml::read(&root, report)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = file.name.clone().unwrap_or_else(stem);
-    let made = polls::make(&file, folder, root.at, report);
+    let made = polls::make(&file, folder, &zone, root.at, report);
     (report.errors() == before).then(|| Scenario {
         name,
         start: made.start,
         rules,
         devices: made.devices,
         silences: made.silences,
+        maintenance: made.maintenance.into(),
         polls: made.polls,
         expectations: Expectations::of(file.expect, root.at),
     })
@@ -94,6 +97,7 @@ impl Scenario {
         for device in &self.devices {
             replay.know(DeviceFacts::from(device));
         }
+        replay.maintain(Arc::clone(&self.maintenance));
         replay.surround(Topology::new(&self.devices, &self.rules), self.silences);
         let mut events: Vec<AlertEvent> = Vec::new();
         for poll in self.polls {

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cliffwatch_model::{Ask, AskKind, ErrorKind, Poll, PollHeader, Reading, SourceError, Timestamp, Trigger};
+use cliffwatch_rules::paused_until;
 use cliffwatch_source::{PollContext, Target};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -53,6 +54,8 @@ impl DeviceTask {
         let mut asking: JoinSet<Option<Answer>> = JoinSet::new();
         let mut urgent_after = Instant::now();
         loop {
+            // Looked at once for each tick at least.
+            let paused = self.is_paused();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -65,7 +68,7 @@ impl DeviceTask {
                 },
                 Some(Ok(Some(answer))) = asking.join_next() => self.keep(answer),
                 () = tokio::time::sleep_until(self.schedule.next()) => self.tick().await,
-                seen = self.lookout.next(&self.shared) => self.keep(seen),
+                seen = self.lookout.next(&self.shared), if !paused => self.keep(seen),
                 Some(ask) = asks.recv(), if asking.is_empty() => self.start_asking(&ask, &mut asking),
                 Some(reading) = pushed(self.session.pushed(), urgent_after) => {
                     urgent_after = Instant::now() + URGENT_PAUSE;
@@ -84,7 +87,10 @@ impl DeviceTask {
         let late = slip > self.target.device.interval;
         let started_at = self.shared.clock.now();
         let panics = self.session.panics();
-        let mut result = self.session.read(&self.shared, &self.target).await;
+        let mut result = match self.paused_until(started_at) {
+            Some(until) => Err(paused(until)),
+            None => self.session.read(&self.shared, &self.target).await,
+        };
         self.shared.sources.know(&self.target.device.name, self.session.source());
         if let Ok(reading) = &mut result
             && let Some(answer) = self.answer.take()
@@ -162,9 +168,8 @@ impl DeviceTask {
     async fn backfill(&mut self, gap: Option<Timestamp>) {
         let now = self.shared.clock.now();
         let interval = self.target.device.interval;
-        let (Some(since), Some(source)) =
-            (gap.filter(|since| now.since(*since) > interval * 2), self.session.source())
-        else {
+        let due = |since: &Timestamp| now.since(*since) > interval * 2 && self.paused_until(now).is_none();
+        let (Some(since), Some(source)) = (gap.filter(due), self.session.source()) else {
             return;
         };
         let cx = PollContext { clock: &*self.shared.clock, deadline: BACKFILL_TIMEOUT };
@@ -184,7 +189,20 @@ impl DeviceTask {
         }
     }
 
+    /// Until when the device is worked on and not polled.
+    fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let device = &self.target.device;
+        paused_until(&self.shared.maintenance.load(), &device.name, &device.labels, now)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused_until(self.shared.clock.now()).is_some()
+    }
+
     fn start_asking(&mut self, ask: &Ask, asking: &mut JoinSet<Option<Answer>>) {
+        if self.is_paused() {
+            return;
+        }
         if ask.kind == AskKind::TryNewConnection {
             self.lookout.hurry();
         }
@@ -226,6 +244,12 @@ impl DeviceTask {
         let _the_pipeline_ended =
             self.shared.pipeline.send(Input::Poll(Poll { header, result })).await.is_err();
     }
+}
+
+/// What a tick finds while its device is worked on.
+fn paused(until: Timestamp) -> SourceError {
+    let message = format!("not polled during maintenance, until {until}");
+    SourceError::new(ErrorKind::Busy, message)
 }
 
 /// Whether a changed definition reaches the device in another way. Labels, limits and times do not.

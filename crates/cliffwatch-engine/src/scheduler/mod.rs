@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use cliffwatch_model::{Ask, Device, DeviceName, PollerName, Timestamp};
+use cliffwatch_rules::Maintenance;
 use cliffwatch_source::{Clock, Dial, SourceFactory, Target};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) sources: Sources,
     /// For canaries on this machine.
     pub(crate) dial: Dial,
+    /// When devices are worked on.
+    pub(crate) maintenance: ArcSwap<Arc<[Maintenance]>>,
 }
 
 impl Shared {
@@ -139,6 +143,11 @@ impl Scheduler {
         let task = DeviceTask::new(Arc::clone(&self.shared), target.clone(), spread);
         self.tasks.spawn(task.run(controls, asked, gap));
         self.devices.insert(name, Running { target, control, asks });
+    }
+
+    /// Takes when devices are worked on.
+    pub(crate) fn maintain(&self, maintenance: Arc<[Maintenance]>) {
+        self.shared.maintenance.store(Arc::new(maintenance));
     }
 
     /// Hands a question to its device. One that does not fit is dropped: the rules ask again.

@@ -11,6 +11,7 @@
 mod asymmetry;
 mod device;
 mod faults;
+mod maintenance;
 mod reload;
 mod restart;
 
@@ -41,7 +42,7 @@ fn opener(folder: &Path) -> StoreOpener {
 
 fn plan(targets: Vec<Target>) -> Plan {
     let retention = Retention { samples: DAY, rollups: DAY, polls: DAY, events: DAY };
-    Plan { targets, rules: Arc::new(RuleSet::builtin()), retention }
+    Plan { targets, rules: Arc::new(RuleSet::builtin()), maintenance: Arc::default(), retention }
 }
 
 async fn start(folder: &Path, fleet: &Fleet, store: StoreOpener, targets: Vec<Target>) -> Service {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use cliffwatch_engine::clock::SystemClock;
 use cliffwatch_engine::replay::{Change, Difference, Replay, Summary, differences};
 use cliffwatch_model::AlertEvent;
-use cliffwatch_rules::{DeviceFacts, RuleSet, Topology};
-use cliffwatch_source::{Clock as _, Target};
+use cliffwatch_rules::{DeviceFacts, Topology};
+use cliffwatch_source::Clock as _;
 use cliffwatch_store::{HistoryQuery, PageRequest, Store, StoreError};
 use serde::Serialize;
 
@@ -49,11 +49,11 @@ pub(super) async fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Status
         .map_err(|error| CommandError::Usage(format!("--since: {error}")))?;
     let depth = Depth { secrets: false, devices: false, pins: true };
     let setup = Setup::load_good(&flags, &Registry::new(), depth)?;
-    let mut history = History::new(replay(&setup.rules, &setup.targets));
+    let mut history = History::new(replay(&setup));
     // With rules of its own, what those in force would have done is worth knowing, too.
     if !args.rules.is_empty() {
         let in_force = Setup::load_good(&args.config.flags(), &Registry::new(), depth)?;
-        history.in_force = Some((replay(&in_force.rules, &setup.targets), Vec::new()));
+        history.in_force = Some((replay(&in_force), Vec::new()));
     }
     match &args.samples {
         Some(path) => {
@@ -77,12 +77,14 @@ pub(super) async fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<Status
     Ok(Status::Fine)
 }
 
-fn replay(rules: &Arc<RuleSet>, targets: &[Target]) -> Replay {
-    let mut replay = Replay::new(Arc::clone(rules));
-    for target in targets {
+fn replay(setup: &Setup) -> Replay {
+    let mut replay = Replay::new(Arc::clone(&setup.rules));
+    for target in &setup.targets {
         replay.know(DeviceFacts::from(&*target.device));
     }
-    replay.surround(Topology::new(targets.iter().map(|target| &*target.device), rules), Vec::new());
+    let devices = setup.targets.iter().map(|target| &*target.device);
+    replay.surround(Topology::new(devices, &setup.rules), Vec::new());
+    replay.maintain(setup.maintenance());
     replay
 }
 

@@ -170,6 +170,7 @@ fn plan(setup: &Setup) -> Plan {
     Plan {
         targets: setup.targets.clone(),
         rules: Arc::clone(&setup.rules),
+        maintenance: setup.maintenance(),
         retention: Retention {
             samples: retention.samples.value.0,
             rollups: retention.rollups.value.0,

@@ -1,7 +1,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use cliffwatch_rules::RuleSet;
+use cliffwatch_rules::{Maintenance, RuleSet};
 use cliffwatch_source::Target;
 
 use super::CommandError;
@@ -38,13 +38,22 @@ impl Setup {
             std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
         config::check_variables(names.iter().map(String::as_str), &mut report);
         let config = config::load(flags, &environment, depth.secrets, &mut report);
-        let rules = rules_file::load(&config.rules.value, &mut report);
+        let rules = rules_file::load(&config.rules.value, &config.timezone.value, &mut report);
         let scope = Scope { only: &config.only.value, secrets: depth.secrets, pins: depth.pins };
         let targets = inventory::load(&config.inventory.value, registry, scope, &mut report);
+        if !targets.is_empty() {
+            let devices = targets.iter().map(|target| (&target.device.name, &target.device.labels));
+            config::warn_unmatched(&config.maintenance, devices, &mut report);
+        }
         if depth.devices && targets.is_empty() && report.errors() == 0 {
             report.push(no_devices(&config));
         }
         Self { config, targets, rules, report }
+    }
+
+    /// When devices are worked on.
+    pub(super) fn maintenance(&self) -> Arc<[Maintenance]> {
+        self.config.maintenance.iter().map(|given| given.value.clone()).collect()
     }
 
     /// The same where nothing may be wrong: warnings go to standard error, errors end the command.

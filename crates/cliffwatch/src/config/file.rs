@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cliffwatch_rules::Repeat;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -45,8 +46,31 @@ pub(super) struct ConfigFile {
     pub auth: AuthFile,
     pub syslog: Option<At<Later>>,
     pub notify: Option<At<Later>>,
-    pub timezone: Option<At<Later>>,
-    pub maintenance: Option<At<Later>>,
+    /// Where the days and hours of active times and maintenance are counted: `Europe/Amsterdam`; UTC where
+    /// nothing is said.
+    pub timezone: Option<At<String>>,
+    /// When devices are worked on: what happens is kept, and told only where it lasts beyond.
+    #[serde(default)]
+    pub maintenance: OneOrMany<At<MaintenanceFile>>,
+}
+
+/// A time in which devices are worked on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct MaintenanceFile {
+    /// Labels that its devices have; `device` is a device's name. Every device where nothing is said.
+    #[serde(default, rename = "match")]
+    pub matches: BTreeMap<String, At<String>>,
+    /// When it first begins, by the clocks of `timezone`: `2026-03-07T22:00`; or with an offset, RFC 3339.
+    pub start: At<String>,
+    /// How long it lasts.
+    pub duration: At<Span>,
+    /// Whether it comes again, at the same hour: `day` or `week`.
+    #[schemars(with = "Option<String>")]
+    pub every: Option<Repeat>,
+    /// Whether its devices are not polled meanwhile.
+    #[serde(default)]
+    pub pause_polling: bool,
 }
 
 /// A certificate to serve with.

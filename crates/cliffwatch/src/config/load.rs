@@ -7,7 +7,7 @@ use cliffwatch_api::TlsFiles;
 use super::environment::{ENV_CONFIG, Environment};
 use super::file::{ConfigFile, RetentionFile};
 use super::sources::{Flags, Sources};
-use super::{Config, Given, Origin, Retention, access};
+use super::{Config, Given, Origin, Retention, access, maintenance};
 use crate::diagnostics::{Problem, Report};
 use crate::value::Span;
 use crate::yaml::{self, At};
@@ -24,6 +24,8 @@ pub(crate) fn load(flags: &Flags, env: Environment<'_>, secrets: bool, report: &
     warn_later(&file, report);
     let sources = Sources { flags, env, folder: &folder, secrets };
     let store = sources.store(file.store, report);
+    let timezone = maintenance::timezone(file.timezone, report);
+    let maintenance = maintenance::maintenance(file.maintenance.0, &timezone.value, report);
     let config = Config {
         poller: sources.poller(file.poller, report),
         only: file.only.map_or_else(|| Given::default(BTreeMap::new()), Given::from),
@@ -44,6 +46,8 @@ pub(crate) fn load(flags: &Flags, env: Environment<'_>, secrets: bool, report: &
         inventory: sources.inventory(file.inventory),
         rules: sources.rules(file.rules),
         retention: retention(file.retention, report),
+        timezone,
+        maintenance,
         tokens: sources.tokens(file.auth.tokens, report),
         metrics: file
             .auth
@@ -68,12 +72,7 @@ fn read_file(flags: &Flags, env: Environment<'_>, report: &mut Report) -> (Confi
 }
 
 fn warn_later(file: &ConfigFile, report: &mut Report) {
-    let keys = [
-        ("syslog", file.syslog),
-        ("notify", file.notify),
-        ("timezone", file.timezone),
-        ("maintenance", file.maintenance),
-    ];
+    let keys = [("syslog", file.syslog), ("notify", file.notify)];
     for (key, later) in keys {
         if let Some(later) = later {
             let message = format!("`{key}` is not in this version yet: it has no effect");

@@ -2,7 +2,7 @@ use cliffwatch_source::SecretRef;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Config, Given};
+use super::{Config, Given, maintenance};
 use crate::diagnostics::Report;
 use crate::inventory::NamedPath;
 
@@ -38,6 +38,10 @@ pub(crate) fn shown(config: &Config, report: &Report) -> Vec<Shown> {
     list.add("retention.rollups", &config.retention.rollups, |span| json!(span.to_string()));
     list.add("retention.polls", &config.retention.polls, |span| json!(span.to_string()));
     list.add("retention.events", &config.retention.events, |span| json!(span.to_string()));
+    list.add("timezone", &config.timezone, |zone| json!(zone.name()));
+    for maintenance in &config.maintenance {
+        list.add("maintenance", maintenance, maintenance::shown);
+    }
     for token in &config.tokens {
         list.add(
             "auth.tokens",

@@ -37,9 +37,14 @@ pub(super) struct ScenarioFile {
     pub devices: Vec<At<DeviceFile>>,
     /// A file with poll JSON, one object a line, as `replay --samples` takes it: played beside the series.
     pub samples: Option<At<String>>,
-    /// Silences and maintenance windows.
+    /// Silences.
     #[serde(default)]
     pub silences: Vec<SilenceFile>,
+    /// Where the days and hours of active times and maintenance are counted; UTC where nothing is said.
+    pub timezone: Option<At<String>>,
+    /// When devices are worked on.
+    #[serde(default)]
+    pub maintenance: Vec<MaintenanceFile>,
     /// What must follow.
     pub expect: ExpectFile,
 }
@@ -222,7 +227,7 @@ pub(super) struct DailyFile {
     pub ramp: Option<Span>,
 }
 
-/// A silence or a maintenance window.
+/// A silence.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct SilenceFile {
@@ -238,6 +243,26 @@ pub(super) struct SilenceFile {
     /// `day` or `week`.
     #[schemars(with = "Option<String>")]
     pub every: Option<Repeat>,
+}
+
+/// A time in which devices are worked on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct MaintenanceFile {
+    /// The labels of its devices.
+    #[serde(default, rename = "match")]
+    pub labels: BTreeMap<String, String>,
+    #[schemars(with = "Option<String>")]
+    pub device: Option<DeviceName>,
+    pub from: Span,
+    #[serde(rename = "for")]
+    pub for_: Span,
+    /// `day` or `week`.
+    #[schemars(with = "Option<String>")]
+    pub every: Option<Repeat>,
+    /// Whether they are not polled meanwhile.
+    #[serde(default)]
+    pub pause_polling: bool,
 }
 
 /// What must follow.

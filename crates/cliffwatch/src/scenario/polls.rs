@@ -11,10 +11,10 @@ use cliffwatch_model::{
     CapacityOverrides, Device, Epoch, ErrorKind, GroupName, Load, Platform, Poll, PollHeader, PollerName,
     Reading, Sample, Setting, SourceError, Timestamp, Trigger,
 };
-use cliffwatch_rules::{Matches, Silence};
+use cliffwatch_rules::{Maintenance, Matches, Silence, Zone, paused_until};
 
 use self::table::Table;
-use super::file::{DeviceFile, ScenarioFile, SilenceFile};
+use super::file::{DeviceFile, MaintenanceFile, ScenarioFile, SilenceFile};
 use crate::commands::samples;
 use crate::diagnostics::{Position, Problem, Report};
 use crate::yaml::At;
@@ -30,18 +30,27 @@ pub(super) struct Made {
     pub(super) start: Timestamp,
     pub(super) devices: Vec<Device>,
     pub(super) silences: Vec<Silence>,
+    pub(super) maintenance: Vec<Maintenance>,
     /// In time order.
     pub(super) polls: Vec<Poll>,
 }
 
 /// Makes all polls; the report says what cannot be made.
-pub(super) fn make(file: &ScenarioFile, folder: &Path, root: Position, report: &mut Report) -> Made {
+pub(super) fn make(
+    file: &ScenarioFile,
+    folder: &Path,
+    zone: &Zone,
+    root: Position,
+    report: &mut Report,
+) -> Made {
     let start = file.start.as_ref().map_or(START, |start| {
         Timestamp::parse(&start.value).unwrap_or_else(|| {
             report.push(Problem::error(start.at, format!("`{}` is not an RFC 3339 time", start.value)));
             START
         })
     });
+    let maintenance: Vec<Maintenance> =
+        file.maintenance.iter().map(|file| maintenance_of(file, start, zone)).collect();
     let usual = file.interval.as_ref().map_or(INTERVAL, |interval| interval.value.0);
     let players: Vec<Player<'_>> =
         file.devices.iter().filter_map(|device| Player::of(device, usual, start, report)).collect();
@@ -55,7 +64,7 @@ pub(super) fn make(file: &ScenarioFile, folder: &Path, root: Position, report: &
         let message = format!("the scenario has {count} polls; at most {POLLS_MAX} are played");
         report.push(Problem::error(at, message).hint("make it shorter, or the interval longer"));
     } else {
-        players.iter().for_each(|player| polls.extend(player.polls(end)));
+        players.iter().for_each(|player| polls.extend(player.polls(end, &maintenance)));
     }
     if let Some(samples) = &file.samples {
         match samples::read(&folder.join(&samples.value)) {
@@ -69,6 +78,7 @@ pub(super) fn make(file: &ScenarioFile, folder: &Path, root: Position, report: &
         start,
         devices: players.into_iter().map(|player| player.device).collect(),
         silences: file.silences.iter().map(|silence| silence_of(silence, start)).collect(),
+        maintenance,
         polls,
     }
 }
@@ -81,6 +91,18 @@ fn silence_of(file: &SilenceFile, start: Timestamp) -> Silence {
         table: None,
     };
     Silence { matches, start: start.plus(file.from.0), duration: file.for_.0, every: file.every }
+}
+
+fn maintenance_of(file: &MaintenanceFile, start: Timestamp, zone: &Zone) -> Maintenance {
+    Maintenance {
+        labels: file.labels.clone(),
+        device: file.device.clone(),
+        start: start.plus(file.from.0),
+        duration: file.for_.0,
+        every: file.every,
+        zone: zone.clone(),
+        pause_polling: file.pause_polling,
+    }
 }
 
 /// Makes the polls of one device.
@@ -128,7 +150,7 @@ impl<'a> Player<'a> {
         self.interval.saturating_mul(u32::try_from(ticks.saturating_sub(1)).unwrap_or(u32::MAX))
     }
 
-    fn polls(&self, end: Duration) -> Vec<Poll> {
+    fn polls(&self, end: Duration, maintenance: &[Maintenance]) -> Vec<Poll> {
         let mut polls = Vec::new();
         let mut epoch = 1_u32;
         let mut missed: Vec<(Duration, Reading)> = Vec::new();
@@ -152,6 +174,11 @@ impl<'a> Player<'a> {
             for (_, reading) in missed.drain(..) {
                 push(at, Trigger::Backfill, Ok(reading));
             }
+            let now = self.start.plus(at);
+            let result = match paused_until(maintenance, &self.device.name, &self.device.labels, now) {
+                Some(_) => Err(SourceError::new(ErrorKind::Busy, "not polled during maintenance")),
+                None => result,
+            };
             push(at, Trigger::Tick, result);
         }
         polls

@@ -9,7 +9,7 @@ fn the_examples_are_fine() {
     let output = cliffwatch(&examples, &["check", "--skip-secrets"]);
     assert_eq!(
         said(&output),
-        "3 devices, 20 rules in force: 0 errors, 0 warnings\n\
+        "3 devices, 21 rules in force: 0 errors, 0 warnings\n\
          about 40320 rows a day, 181 MB on disk within the retention\nexit status 0\n"
     );
     let output = cliffwatch(&repository(), &["check", "--inventory", "examples/quickstart.yaml"]);
