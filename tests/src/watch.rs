@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::eventually::eventually;
 use crate::service::Service;
 
-/// Two intervals of a lab's device, a rule's `for`, and a loaded machine.
-const SOON: Duration = Duration::from_secs(20);
+/// Some intervals of a lab's device, a rule's `for`, a pause after failed logins, and a loaded machine.
+const SOON: Duration = Duration::from_secs(60);
 
 /// An open alert as REST gives it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -67,7 +67,7 @@ impl Service {
     ///
     /// # Panics
     ///
-    /// When it is not within 20 s; so do the others.
+    /// When it is not within a minute; so do the others.
     pub fn wait_alert(&self, device: &str, rule: &str, state: &str) -> Alert {
         let what = format!("{rule} of {device} to be {state}");
         self.wait(&what, || self.alert(device, rule).filter(|alert| alert.state == state))
