@@ -13,6 +13,9 @@
 //!   nor resolves a firing one.
 //! - The engine reads the observation and the device's configuration ([`DeviceFacts`]), nothing else, so a
 //!   stored observation gives what the live one gave. Ids are hashes of rule, table and onset.
+//! - Too few readings resolve nothing: an alert that is read as over needs half of the readings of its window.
+//! - Outside a rule's active time nothing new is raised; while a device is worked on nobody is told. Both are
+//!   functions of `observed_at`, so that a replay sees the same.
 //! - A late reading (older than the table's newest, or a correction of it) fills windows and may raise
 //!   `refusing`; it moves no onset and resolves nothing.
 //!

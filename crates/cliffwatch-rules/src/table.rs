@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    Capacity, CounterClass, CounterKind, PollHeader, Role, Severity, TableObservation,
-    TableState as Tracking, Timestamp, Trigger, paired_counter,
+    Capacity, CounterClass, CounterKind, CounterName, CounterTotal, PollHeader, Role, Severity,
+    TableObservation, TableState as Tracking, Timestamp, Trigger, paired_counter,
 };
 use serde::{Deserialize, Serialize};
 
@@ -298,6 +298,8 @@ pub(crate) struct Signals {
     pub(crate) sum_of_period: Option<u64>,
     /// The length of that period, where anything was lost in it.
     pub(crate) period: Duration,
+    /// What was attempted in it, where a sum says so by its name: `ConnectionAttemptCount`, `….Attempted`.
+    pub(crate) attempts: Option<u64>,
     /// The same, as the device pushed them.
     pub(crate) refused_pushed: u64,
     /// Connections lost to a clash or for want of a source port: counters that share their increase with
@@ -316,14 +318,13 @@ impl Signals {
     pub(crate) fn of(reading: &TableObservation) -> Self {
         let mut signals = Self::default();
         if !reading.marks.decreased {
-            for counter in reading.counters.values() {
+            for (name, counter) in &reading.counters {
                 // The first total of a cumulative counter is history and says nothing of now.
                 if !(reading.marks.appeared && counter.kind == CounterKind::Cumulative) {
                     signals.read.insert(counter.class);
                 }
-                if (counter.class, counter.kind) == (CounterClass::Refused, CounterKind::Period) {
-                    let sum = signals.sum_of_period.unwrap_or(0).saturating_add(counter.value);
-                    signals.sum_of_period = Some(sum);
+                if counter.kind == CounterKind::Period {
+                    signals.take_sum(name, counter);
                 }
             }
         }
@@ -350,6 +351,17 @@ impl Signals {
         }
         signals.refused = signals.refused.saturating_sub(twins);
         signals
+    }
+
+    fn take_sum(&mut self, name: &CounterName, counter: &CounterTotal) {
+        let sum = match counter.class {
+            CounterClass::Refused => &mut self.sum_of_period,
+            CounterClass::Pressure if name.as_str().to_ascii_lowercase().contains("attempt") => {
+                &mut self.attempts
+            }
+            _ => return,
+        };
+        *sum = Some(sum.unwrap_or(0).saturating_add(counter.value));
     }
 
     /// Every new connection that was lost, each once.

@@ -79,6 +79,8 @@ impl Ingest {
             let message = format!("{cut} tables beyond the {LIVE_TABLES_MAX} fullest were left out");
             reading.faults.push(Fault::new("tables", FaultKind::Limit, message));
         }
+        // A provider may tell the newest first; only what an earlier poll went beyond is late.
+        reading.samples.sort_by_key(|sample| sample.observed_at);
         let seen: BTreeSet<TableId> = reading.samples.iter().map(|s| s.table.id()).collect();
         for sample in reading.samples {
             out.tables.extend(self.sample(sample, &out.header));

@@ -166,6 +166,15 @@ fn identical_rereads_are_dropped_and_corrections_counted_once() {
 }
 
 #[test]
+fn the_order_inside_a_poll_makes_nothing_late() {
+    let mut ingest = ingest();
+    let newest_first = vec![sample("gw", 180, 7, &[]), sample("gw", 60, 5, &[]), sample("gw", 120, 6, &[])];
+    let seen = ingest.ingest(poll(180, "a", newest_first)).tables;
+    let read: Vec<_> = seen.iter().map(|table| (table.used, table.marks.late)).collect();
+    assert_eq!(read, [(Some(5), false), (Some(6), false), (Some(7), false)]);
+}
+
+#[test]
 fn limits_are_carried_and_the_inventory_outranks_the_device() {
     let mut ingest = ingest();
     let mut slow = sample("host", 10, 5, &[]);

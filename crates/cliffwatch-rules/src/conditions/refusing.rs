@@ -27,7 +27,7 @@ const FIRST_HIGH_PORT: u32 = 1_024;
 ///   port was left): info on any, a warning at `clashes_in_5m`, critical at `clashes_per_second` kept up for
 ///   a minute. A 20-port SNAT pool climbs this one at 0.4 % fill.
 /// - *Sums* over a provider's periods: a warning on any that is not zero; critical at `failed_percent` of
-///   the period's attempts (its set-up rate) and `failed_min`, at `critical_fill`, or after `buckets`
+///   the period's attempts (a sum that is named so, or the set-up rate) and `failed_min`, at `critical_fill`, or after `buckets`
 ///   5-minute buckets (UTC) in a row with such a period, among up to `unknown_buckets` unknown ones. What is
 ///   corrected counts as it stands now.
 /// - *Pushed* by the device: critical at once; on port tiers below 1024 a warning until there are
@@ -225,6 +225,9 @@ fn warning_or(critical: bool) -> Severity {
 
 /// What was attempted in the period, where the provider tells.
 fn attempts(view: &TableView<'_>) -> Option<f64> {
+    if let Some(attempts) = view.signals.attempts {
+        return Some(reading::number(attempts));
+    }
     let rate = view.reading.setup_rate.filter(|rate| rate.is_finite() && *rate >= 0.0)?;
     let period = view.signals.period;
     (!period.is_zero()).then_some(rate * period.as_secs_f64())

@@ -1,4 +1,7 @@
-use cliffwatch_model::CounterClass::Refused;
+use std::time::Duration;
+
+use cliffwatch_model::CounterClass::{Pressure, Refused};
+use cliffwatch_model::{Counter, CounterName, CounterReading};
 
 use super::lab::Lab;
 
@@ -125,6 +128,24 @@ fn a_hundredth_of_the_attempts_is_critical() {
     assert_eq!(severity(Some(1.0), 19), warning, "too few");
     assert_eq!(severity(None, 5_000), warning, "of how many is not known");
     assert_eq!(severity(Some(0.0), 50), critical, "nothing but failures");
+}
+
+#[test]
+fn attempts_may_be_a_sum_beside_the_failures() {
+    let mut lab = gateway();
+    let sum = |class, value| Counter {
+        class,
+        reading: CounterReading::Period { value, period: Duration::from_secs(60), provisional: false },
+    };
+    for (attempts, severity) in [(3_100, "warning"), (3_000, "critical")] {
+        lab.table().counters = [
+            (CounterName::new("SNATConnectionCount.Attempted").unwrap(), sum(Pressure, attempts)),
+            (CounterName::new("SNATConnectionCount.Failed").unwrap(), sum(Refused, 30)),
+        ]
+        .into();
+        lab.poll();
+        assert!(lab.news().pop().unwrap().ends_with(severity), "30 of {attempts}");
+    }
 }
 
 #[test]
