@@ -65,12 +65,12 @@ impl IngestMemory {
 
     /// Roughly what it holds in memory, in bytes.
     pub fn bytes(&self) -> usize {
-        let table = |table: &Box<TableMemory>| {
+        let table = |table: &TableMemory| {
             let parts: usize = table.counters.values().map(|(_, parts)| 100 + 8 * parts.len()).sum();
             let periods: usize = table.recent.values().map(|instant| 100 + 60 * instant.periods.len()).sum();
             400 + parts + periods
         };
-        200 + 80 * self.settings.len() + self.tables.values().map(table).sum::<usize>()
+        200 + 80 * self.settings.len() + self.tables.values().map(|kept| table(kept)).sum::<usize>()
     }
 }
 
