@@ -43,6 +43,7 @@ mod remedies;
 mod ring;
 mod rule;
 mod ruleset;
+mod signals;
 mod slope;
 mod span;
 mod state;

@@ -1,5 +1,7 @@
 //! One observation through what is remembered of its device: the engine's straight line.
 
+mod doubt;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +11,20 @@ use cliffwatch_model::{
     TableObservation, Timestamp, Trigger,
 };
 
+use self::doubt::patience;
 use crate::coverage::Thin;
 use crate::device::{Device, DeviceMemory, DeviceView};
 use crate::event::{About, event};
 use crate::lifecycle::{Change, Moment, Progress};
 use crate::maintenance::{Maintenance, maintained_until, paused_until};
 use crate::phase::Phase;
-use crate::summary::spoken;
-use crate::table::{Signals, Table, TableView};
+use crate::signals::Signals;
+use crate::table::{Table, TableView};
 use crate::tracks::{Track, Tracks};
 use crate::trend::Course;
 use crate::verdict::{Explanation, Verdict};
 use crate::{Condition, DeviceFacts, RuleKind, RuleSet, RuleSpec, Verdicts};
 
-/// What polls read no more is in doubt after this long …
-const UNSEEN_MIN: Duration = Duration::from_secs(600);
-/// … and this many ticks that might have read it.
-const UNSEEN_TICKS_MIN: u32 = 3;
 /// Evidence costs the device more than a poll: one device is not asked more often.
 const ASK_EVERY: Duration = Duration::from_secs(300);
 
@@ -282,59 +281,6 @@ impl Pass<'_> {
         }
     }
 
-    /// The device cannot be read: what its readings said of itself is in doubt.
-    fn doubt_device(&self, tracks: &mut Tracks, view: &DeviceView<'_>, out: &mut Verdicts) {
-        let about = About { facts: self.facts, table: None };
-        let age = view.memory.failing_for(self.header.finished_at);
-        for Track { rule, progress } in &mut tracks.bound {
-            if rule.condition.reads_readings() {
-                self.doubt(&rule.id, progress, about, age, out);
-            }
-        }
-    }
-
-    fn doubt_table(&self, id: TableId, table: &mut Table, age: Duration, out: &mut Verdicts) {
-        let about = About { facts: self.facts, table: Some((id, &table.path)) };
-        for (rule, progress) in table.tracks.progress_mut() {
-            table.unsaved |= self.doubt(rule, progress, about, age, out);
-        }
-    }
-
-    fn doubt(
-        &self,
-        rule: &str,
-        progress: &mut Progress,
-        about: About<'_>,
-        age: Duration,
-        out: &mut Verdicts,
-    ) -> bool {
-        let Some(change) = progress.doubt(self.now()) else { return false };
-        let mut why = Explanation::of(&format!("not read for {}", spoken(age)));
-        why.evidence.insert("unread_seconds".into(), age.as_secs().into());
-        out.events.push(event(rule, about, &change, why));
-        true
-    }
-
-    /// Tables that polls do not hold any more, though nothing proves that they are gone; and all, where polls
-    /// fail or are not made, whatever the rule `stale` says of the device.
-    fn doubt_unseen(
-        &self,
-        tables: &mut BTreeMap<TableId, Box<Table>>,
-        ticks: u64,
-        outcome: Outcome,
-        out: &mut Verdicts,
-    ) {
-        let patience = patience(self.header.interval);
-        for (id, table) in tables {
-            let Some(seen_at) = table.memory.seen_at else { continue };
-            let age = self.header.finished_at.since(seen_at);
-            let passed_over = ticks.saturating_sub(table.memory.seen_tick) >= UNSEEN_TICKS_MIN.into();
-            if age >= patience && (passed_over || !outcome.is_success()) {
-                self.doubt_table(*id, table, age, out);
-            }
-        }
-    }
-
     fn gone(
         &self,
         tables: &mut BTreeMap<TableId, Box<Table>>,
@@ -357,11 +303,6 @@ impl Pass<'_> {
         }
         gone
     }
-}
-
-/// After how long what is not read is in doubt.
-fn patience(interval: Duration) -> Duration {
-    UNSEEN_MIN.max(interval.saturating_mul(UNSEEN_TICKS_MIN))
 }
 
 /// Says that too few readings came to call an alert over.

@@ -40,7 +40,8 @@ pub use utilization::Utilization;
 
 use self::parameters::overlay;
 use crate::device::DeviceView;
-use crate::table::{Signals, TableView};
+use crate::signals::Signals;
+use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
 
 /// What a rule watches for, with its parameters.
