@@ -23,12 +23,9 @@ pub(crate) fn of_platform() -> Vec<Access> {
     let unless = "none; not with `evidence: false`";
     list.push(access("one line more in both scripts", fetch::SUDO.trim_end(), sudo, AccessWhen::Poll));
     let namespaces = only("namespaces: sudo", namespaces_right("LOGIN"));
-    list.push(access(
-        "two lines more in the census",
-        fetch::CENSUS_SUDO_LINES.trim_end(),
-        namespaces,
-        AccessWhen::Minute,
-    ));
+    list.extend(
+        root_census(NamespacesFrom::Sudo, "LOGIN").map(|it| Access { right: namespaces.clone(), ..it }),
+    );
     list.extend(questions(None, "LOGIN"));
     list.extend(probes(RIGHTS, Some(unless)));
     list
@@ -57,7 +54,7 @@ pub(crate) fn of_device(target: &Target) -> Vec<Access> {
     let login = target.credential.as_ref().and_then(|credential| credential.username.as_deref());
     let login = login.unwrap_or("LOGIN");
     list.extend(command(settings.conntrack_stats, login));
-    list.extend(namespaces_command(settings.namespaces, login));
+    list.extend(root_census(settings.namespaces, login));
     list.extend(questions(Some(settings.evidence), login));
     list.extend(probes(RIGHTS, (settings.evidence != Some(false)).then_some(RIGHTS)));
     list
@@ -86,7 +83,10 @@ fn of_this_machine(settings: LinuxSettings) -> Vec<Access> {
         let table = names(vec!["/proc/PID/net/stat/nf_conntrack".to_owned()]);
         list.push(access("namespaces", table, FILES, AccessWhen::Poll));
     }
-    list.extend(namespaces_command(settings.namespaces, ourselves));
+    let direct = "sudo -n /usr/local/sbin/cliffwatch-netns".to_owned();
+    list.extend(
+        root_census(settings.namespaces, ourselves).map(|it| Access { action: direct.clone(), ..it }),
+    );
     list.extend(questions(Some(settings.evidence), ourselves));
     let evidence = (settings.evidence != Some(false)).then_some(RIGHTS);
     list.extend(probes(RIGHTS, evidence).into_iter().filter(|access| !access.action.contains("times")));
@@ -115,7 +115,7 @@ fn session(address: &str, target: Option<&Target>) -> Vec<Access> {
     list.push(access(
         "new connection",
         format!("TCP connection to {address} as far as the server's SSH identification; no login"),
-        "none",
+        "none; sshd logs that the connection was closed: what counts such lines (fail2ban, aggressive) needs our address in its ignoreip",
         AccessWhen::Ask,
     ));
     list.extend(ENVELOPES.map(|(what, text)| access(what, text, "the same login", AccessWhen::Session)));
@@ -126,15 +126,14 @@ fn scripts(stats: ConntrackStats, namespaces: NamespacesFrom) -> Vec<Access> {
     let mut list: Vec<Access> = [(Part::Fast, AccessWhen::Poll), (Part::All, AccessWhen::Minute)]
         .map(|(part, when)| script(fetch::script(part, stats, namespaces), FILES, when))
         .into();
-    list.extend(fetch::census(namespaces).map(|census| script(census, FILES, AccessWhen::Minute)));
+    list.extend(fetch::census(namespaces).iter().take(1).map(|it| script(it, FILES, AccessWhen::Minute)));
     list
 }
 
 /// The other right beyond a login's own: the program that reads the namespaces which files do not show.
-fn namespaces_command(namespaces: NamespacesFrom, login: &str) -> Option<Access> {
-    let line = "sudo -n /usr/local/sbin/cliffwatch-netns";
-    (namespaces == NamespacesFrom::Sudo)
-        .then(|| access("a command of the census", line, namespaces_right(login), AccessWhen::Minute))
+fn root_census(namespaces: NamespacesFrom, login: &str) -> impl Iterator<Item = Access> {
+    let root = fetch::census(namespaces).iter().skip(1);
+    root.map(move |it| script(it, namespaces_right(login), AccessWhen::Minute))
 }
 
 fn namespaces_right(login: &str) -> String {

@@ -80,7 +80,7 @@ impl Question<'_> {
         if self.namespace.is_none() {
             let said = excerpt(sections.text(STDERR).unwrap_or_default());
             return SourceError::new(ErrorKind::NoData, format!("the table was not listed: {said}"))
-                .with_hint("the script needs awk, head and nice on the device");
+                .with_hint("the script needs awk and head on the device");
         }
         if sections.text(STDERR).is_some_and(|said| said.contains("root only")) {
             return SourceError::new(

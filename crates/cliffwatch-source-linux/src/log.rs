@@ -10,20 +10,25 @@ use serde_json::{Value, json};
 use crate::parse::{Section, Sections, decimal};
 
 /// The last lines are shown, of the journal's last hour and of what the kernel still keeps itself.
+///
+/// The journal is read from its end: where two seconds do not suffice for the hour, its newest part was read.
 pub(crate) static SCRIPT: Script = Script::new(
     "linux_log",
-    r#"p='nf_conntrack.*table full' g=" $(id -Gn) " w= t=
-timeout 2 true 2>/dev/null && t='timeout 2'
+    r#"p='nf_conntrack.*table full' g=" $(id -Gn) " w= t= y= c='-n 20000'
+timeout 2 true 2>/dev/null && t='timeout 2' c=
+nice true 2>/dev/null && y=nice
 case "$(id -u)$g" in
 '0 '*|*' systemd-journal '*|*' adm '*) ! command -v journalctl >/dev/null || w=journal ;;
 esac
+[ -d /run/log/journal ] || [ -d /var/log/journal ] || w=
 echo "==> kernel log <=="
 echo "now $(date +%s)"
 read -r u x </proc/uptime; echo "uptime $u"
-{
-if [ -n "$w" ]; then nice $t journalctl -k -q --no-pager -o short-unix --since -1hour -n 5000 2>/dev/null | grep "$p"; echo "by journal"; fi
-if d=$(nice $t dmesg 2>/dev/null); then printf '%s\n' "$d" | grep "$p"; echo "by dmesg"; fi
-} | tail -n 40
+if [ -n "$w" ]; then
+{ $y $t journalctl -k -q -r --no-pager -o short-unix --since -1hour $c; echo "exit journal $?"; } 2>/dev/null |
+awk '/^exit journal / { print } /nf_conntrack.*table full/ && ++n <= 40'
+fi
+{ $y $t dmesg; echo "exit dmesg $?"; } 2>/dev/null | grep -e "$p" -e '^exit dmesg ' | tail -n 40
 echo "==> end <==""#,
 );
 
@@ -46,7 +51,13 @@ pub(crate) fn item(
     let sections = Sections::parse(reply).ok()?;
     let Some(Section::Text(text)) = sections.get(SECTION) else { return None };
     let clocks = Clocks { now: figure(text, "now "), uptime: figure(text, "uptime ") };
-    let by: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("by ")).collect();
+    let ended = |how: &str| -> Vec<&str> {
+        let exits = text.lines().filter_map(|line| line.strip_prefix("exit ")?.split_once(' '));
+        exits.filter(|(_, status)| *status == how).map(|(program, _)| program).collect()
+    };
+    // What `timeout` has stopped has read a part.
+    let (whole, part) = (ended("0"), ended("124"));
+    let by: Vec<&str> = whole.iter().chain(&part).copied().collect();
     let mut seen: BTreeMap<Option<u64>, Option<f64>> = BTreeMap::new();
     for line in text.lines().filter(|line| line.contains("table full")) {
         let ago = clocks.ago(line);
@@ -64,7 +75,7 @@ pub(crate) fn item(
             "hint": format!("`usermod -aG systemd-journal {login}` lets the login read the kernel's log"),
         })
     } else {
-        json!({ "readable": true, "by": by, "seen": seen })
+        json!({ "readable": true, "by": by, "complete": part.is_empty(), "seen": seen })
     };
     Some(EvidenceItem { what: WHAT.to_owned(), table_id: Some(table.id()), value })
 }
@@ -128,12 +139,12 @@ mod tests {
         let value = said(
             "now 1700000100\nuptime 500.25\n\
              1700000000.500000 gw kernel: nf_conntrack: nf_conntrack: table full in netns 4026532177, dropping packet\n\
-             by journal\n\
+             exit journal 0\n\
              [  400.250000] nf_conntrack: table full, dropping packet\n\
              [  490.250000] nf_conntrack: nf_conntrack: table full in netns 4026532177, dropping packet\n\
-             by dmesg\n",
+             exit dmesg 0\n",
         );
-        let expected = json!({"readable": true, "by": ["journal", "dmesg"], "seen": [
+        let expected = json!({"readable": true, "by": ["journal", "dmesg"], "complete": true, "seen": [
             {"netns": null, "namespace": null, "seconds_ago": 100.0},
             {"netns": 4_026_532_177_u64, "namespace": "blue", "seconds_ago": 10.0},
         ]});
@@ -142,14 +153,17 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_read_names_the_group_and_an_empty_one_is_empty() {
-        let denied = said("now 1\nuptime 1\n").unwrap();
+        let denied = said("now 1\nuptime 1\nexit journal 127\nexit dmesg 1\n").unwrap();
         assert_eq!(denied["hint"], "`usermod -aG systemd-journal cw` lets the login read the kernel's log");
         assert_eq!(
-            said("now 1\nby dmesg\n").unwrap(),
-            json!({"readable": true, "by": ["dmesg"], "seen": []})
+            said("now 1\nexit journal 1\nexit dmesg 0\n").unwrap(),
+            json!({"readable": true, "by": ["dmesg"], "complete": true, "seen": []})
         );
-        let odd = said("now x\nuptime -5\n[abc] nf_conntrack: table full in netns x, dropping\nby dmesg\n")
-            .unwrap();
+        let cut = said("now 1\nexit journal 124\nexit dmesg 1\n").unwrap();
+        assert_eq!(cut, json!({"readable": true, "by": ["journal"], "complete": false, "seen": []}));
+        let odd =
+            said("now x\nuptime -5\n[abc] nf_conntrack: table full in netns x, dropping\nexit dmesg 0\n")
+                .unwrap();
         assert_eq!(odd["seen"], json!([{"netns": null, "namespace": null, "seconds_ago": null}]));
     }
 }

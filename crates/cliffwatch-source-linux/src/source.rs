@@ -27,9 +27,11 @@ const SECRET_PAUSE: Duration = Duration::from_secs(30);
 const NEW_CONNECTION_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The least time for a first census; after it a poll must have twice what the last one took. A timeout
-/// cuts the session, so that one which came is not risked again for a while.
+/// ends the held shell, so that one which came is not risked again for a while.
 const CENSUS_TIME_MIN: Duration = Duration::from_millis(300);
-const CENSUS_PAUSE: Duration = Duration::from_secs(600);
+const CENSUS_PAUSE: Duration = Duration::from_secs(120);
+/// Of a poll's time, what is left after a census that is late: the rest of the poll is not lost with it.
+const CENSUS_LEAVES: u32 = 10;
 
 /// One Linux host.
 #[derive(Debug)]
@@ -100,7 +102,9 @@ impl LinuxSource {
                 let Reply { mut stdout, round_trip, .. } =
                     held.ask(script(part, self.stats, self.namespaces), deadline).await?;
                 let replied_at = cx.clock.now();
-                if let Some(census) = census(self.namespaces).filter(|_| part == Part::All) {
+                let census = if part == Part::All { census(self.namespaces) } else { &[] };
+                if !census.is_empty() {
+                    let deadline = deadline - cx.deadline / CENSUS_LEAVES;
                     missed = held.count(census, deadline, &mut stdout).await;
                 }
                 (Sections::parse(&stdout)?, replied_at, Some(round_trip))
@@ -222,6 +226,22 @@ impl LinuxSource {
     }
 }
 
+/// Adds what the scripts print; how long they took.
+async fn answers(
+    session: &SshSession,
+    scripts: &[&Script],
+    deadline: Instant,
+    reply: &mut Vec<u8>,
+) -> Result<Duration, SshError> {
+    let mut took = Duration::ZERO;
+    for script in scripts {
+        let answer = session.ask_slow(script, deadline).await?;
+        took += answer.round_trip;
+        reply.extend(answer.stdout);
+    }
+    Ok(took)
+}
+
 /// The held session, and what is needed to make it anew with a changed secret.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -270,27 +290,22 @@ impl Held {
     }
 
     /// Adds the census to the minute's reply. What goes wrong with it leaves the rest as it is.
-    async fn count(&self, census: &Script, deadline: Instant, reply: &mut Vec<u8>) -> Option<Fault> {
+    async fn count(&self, census: &[&Script], deadline: Instant, reply: &mut Vec<u8>) -> Option<Fault> {
         let session = self.session();
         // A forced command has printed all that it ever prints.
         if session.status().mode == Some(Mode::ForcedCommand) {
             return None;
         }
         let now = Instant::now();
-        let (needs, not_before) = {
-            let current = self.current();
-            (current.census_took * 2, current.census_not_before)
-        };
-        let needs = needs.max(CENSUS_TIME_MIN);
-        let why = if now + needs > deadline || not_before.is_some_and(|at| now < at) {
+        let needs = (self.current().census_took * 2).max(CENSUS_TIME_MIN);
+        let why = if now + needs > deadline || self.pauses_its_census() {
             format!("the poll's timeout is too short for the census, which needs {} ms", needs.as_millis())
         } else {
-            match session.ask(census, deadline).await {
-                Ok(answer) => {
+            match answers(&session, census, deadline, reply).await {
+                Ok(took) => {
                     let mut current = self.current();
-                    current.census_took = answer.round_trip;
-                    current.census_at = Some(Instant::now());
-                    reply.extend(answer.stdout);
+                    current.census_took = took;
+                    current.census_at = Some(now);
                     return None;
                 }
                 Err(error) => {
@@ -302,12 +317,17 @@ impl Held {
         Some(Fault::new("per-namespace counts", FaultKind::Timeout, why))
     }
 
-    /// Whether the shell that kept the last census's list has gone with its connection.
+    /// Whether the shell that kept the last census's list has gone.
     fn has_lost_its_census(&self) -> bool {
         let (status, census_at) = (self.session().status(), self.current().census_at);
-        let connected_at = status.connected_for.and_then(|age| Instant::now().checked_sub(age));
+        let is_since = |at: Instant| status.shell_for.is_some_and(|age| age >= at.elapsed());
         status.mode == Some(Mode::ShellLoop)
-            && connected_at.zip(census_at).is_some_and(|(connected_at, census_at)| connected_at > census_at)
+            && census_at.is_some_and(|at| !is_since(at))
+            && !self.pauses_its_census()
+    }
+
+    fn pauses_its_census(&self) -> bool {
+        self.current().census_not_before.is_some_and(|at| Instant::now() < at)
     }
 
     /// Runs a script in a channel of its own beside the held shell, so that no poll waits for it.

@@ -127,6 +127,8 @@ pub enum AccessWhen {
     Minute,
     /// Only when a rule asks.
     Ask,
+    /// Each 30 s, and when a rule asks: what a device's canary does, whatever its platform.
+    Canary,
     /// Only by `cliffwatch probe`, which a person starts.
     Probe,
 }

@@ -8,6 +8,13 @@ use crate::parse::{decimal, excerpt};
 /// for established TCP (RFC 5382, REQ-5).
 pub(super) const AGES: [u64; 7] = [60, 300, 3_600, 7_440, 21_600, 86_400, 172_800];
 
+/// The script shows no more of the largest sources, networks, destinations and translations.
+const TOP_MAX: usize = 10;
+/// Families, states, and idle times by state and timeout: a kernel of 6.18 has some forty states.
+const KINDS_MAX: usize = 64;
+/// The longest line is that of an idle time.
+const WORDS_MAX: usize = 6 + AGES.len() + 1;
+
 /// What the device made of one table.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
@@ -82,7 +89,7 @@ impl Figures {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut figures = Self::default();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            let words: Vec<&str> = line.split_ascii_whitespace().take(WORDS_MAX + 1).collect();
             figures.take(&words).ok_or_else(|| format!("`{}` is not a figure of ours", excerpt(line)))?;
         }
         figures.ensure_sane()?;
@@ -122,7 +129,14 @@ impl Figures {
             ["idle", entries, rest @ ..] => self.idle.push(Idle::parse(decimal(entries)?, rest)?),
             _ => return None,
         }
-        Some(())
+        self.is_bounded().then_some(())
+    }
+
+    fn is_bounded(&self) -> bool {
+        let tops = [self.sources.len(), self.networks.len(), self.destinations.len(), self.snat.len()];
+        let states = self.states.values().map(BTreeMap::len).sum();
+        let kinds = [self.families.len(), states, self.idle.len()];
+        tops.into_iter().all(|top| top <= TOP_MAX) && kinds.into_iter().all(|kind| kind <= KINDS_MAX)
     }
 
     /// No part is more than the whole.
@@ -201,5 +215,33 @@ fn network(text: &str) -> Option<String> {
         (address, "64") => address.parse().ok().map(|address: Ipv6Addr| format!("{address}/64")),
         (address, "24") => address.parse().ok().map(|address: std::net::Ipv4Addr| format!("{address}/24")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_list_is_longer_than_the_script_makes_it() {
+        let lines = |line: &dyn Fn(usize) -> String, count: usize| {
+            let lines: String = (0..count).map(line).collect();
+            Figures::parse(&format!("rows 100 0\n{lines}"))
+        };
+        let idle = |n| format!("idle 1 tcp S{n} 60 0 1 0 0 0 0 0 0 0\n");
+        let kinds: [(usize, &dyn Fn(usize) -> String); 7] = [
+            (TOP_MAX, &|n| format!("source 1 192.0.2.{n}\n")),
+            (TOP_MAX, &|n| format!("network 1 192.0.{n}.0/24\n")),
+            (TOP_MAX, &|n| format!("destination 1 tcp 192.0.2.{n} 443\n")),
+            (TOP_MAX, &|n| format!("snat 1 tcp 192.0.2.{n} 192.0.2.1 443 1024 2048\n")),
+            (KINDS_MAX, &|n| format!("family 1 f{n}\n")),
+            (KINDS_MAX, &|n| format!("state 1 p{} S{n}\n", n % 3)),
+            (KINDS_MAX, &idle),
+        ];
+        for (most, line) in kinds {
+            assert!(lines(line, most).is_ok(), "{}", line(0));
+            assert!(lines(line, most + 1).is_err(), "{}", line(0));
+        }
+        assert!(lines(&|_| "rows 1 1 ".repeat(9_999), 1).is_err());
     }
 }

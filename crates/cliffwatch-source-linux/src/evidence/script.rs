@@ -14,11 +14,12 @@ pub(crate) const LIST_RULE: &str = "ALL=(root) NOPASSWD: /usr/sbin/conntrack -L 
 macro_rules! script {
     ($list:expr) => {
         concat!(
-            "n=/proc/sys/net/netfilter/nf_conntrack t=\ntimeout 5 true 2>/dev/null && t='timeout 5'\na='",
+            "n=/proc/sys/net/netfilter/nf_conntrack t= y=\ntimeout 5 true 2>/dev/null && t='timeout 5'\n",
+            "nice true 2>/dev/null && y=nice\na='",
             include_str!("table.awk"),
             "'\n",
             $list,
-            "{ e=$({ list | $t cat | nice awk -v N=$k \"$a\" >&3; } 2>&1); } 3>&1\n",
+            "{ e=$({ list | $t cat | $y awk -v N=$k \"$a\" >&3; } 2>&1); } 3>&1\n",
             "echo '==> stderr <=='\nprintf '%.300s\\n' \"$e\"\necho '==> end <=='"
         )
     };
@@ -36,8 +37,8 @@ macro_rules! host {
             "list() {\n",
             "echo listing host\nhead -n 1 /dev/null ${n}_count ${n}_max ${n}_*timeout* 2>/dev/null\necho by $w\n",
             "{ case $w in\n",
-            "procfs) nice cat /proc/net/nf_conntrack ;;\n",
-            "conntrack) nice /usr/sbin/conntrack -L -o extended ;;\n",
+            "procfs) $y cat /proc/net/nf_conntrack ;;\n",
+            "conntrack) $y /usr/sbin/conntrack -L -o extended ;;\n",
             $way,
             "esac; echo exit $?; } | head -n 300001\n",
             "}\n"
@@ -50,25 +51,27 @@ static HOST: Script = Script::new("linux_evidence", host!("", ""));
 /// By sudo, too: a sudo that fails is an entry in the device's log.
 static HOST_SUDO: Script = Script::new(
     "linux_evidence_sudo",
-    host!("elif [ -x $c ]; then w=sudo\n", "sudo) nice sudo -n /usr/sbin/conntrack -L -o extended ;;\n"),
+    host!("elif [ -x $c ]; then w=sudo\n", "sudo) $y sudo -n /usr/sbin/conntrack -L -o extended ;;\n"),
 );
 
 /// The three fullest tables of other network namespaces, which only root may list.
 ///
 /// The count of a namespace is the first column of its statistics, of fixed width in hexadecimal, so that
-/// it sorts as text.
+/// it sorts as text. Every process is looked at, 500 with each `ls`: a command line is bounded.
 static NAMESPACES: Script = Script::new(
     "linux_evidence_namespaces",
     script!(concat!(
         "k=5\n",
         "list() {\n",
         "if [ \"$(id -u)\" != 0 ]; then echo 'root only' >&2; return; fi\n",
-        "ls -iL /proc/[0-9]*/net/stat/nf_conntrack 2>/dev/null | awk '!seen[$1]++ && ++n <= 512' |\n",
-        "while read -r i f; do { read -r e; read -r e l; } <$f; echo \"$e $i $f\"; done 2>/dev/null |\n",
+        "{ l= m=0\nfor p in /proc/[0-9]*; do l=\"$l $p/net/stat/nf_conntrack\" m=$((m + 1))\n",
+        "case $m in *[05]00) ls -iL $l; l= ;; esac; done\n[ -z \"$l\" ] || ls -iL $l; } 2>/dev/null | $y awk '\n",
+        "!seen[$1]++ {\nwhile ((getline line <$2) > 0) if (line !~ /^entries/) { split(line, w, \" \"); print w[1], $1, $2; break }\n",
+        "close($2)\n}' |\n",
         "sort -r | head -n 4 | while read -r e i f; do\n",
         "[ ! $f -ef /proc/net/stat/nf_conntrack ] || continue\n",
         "echo listing $i\nhead -n 1 /dev/null ${n}_max\necho by procfs\n",
-        "{ nice cat ${f%/stat/nf_conntrack}/nf_conntrack; echo exit $?; } | head -n 100001\n",
+        "{ $y cat ${f%/stat/nf_conntrack}/nf_conntrack; echo exit $?; } | head -n 100001\n",
         "done\n",
         "}\n"
     )),

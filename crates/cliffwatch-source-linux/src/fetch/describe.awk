@@ -31,5 +31,5 @@ $2 ~ /^\/proc\// {
     keep($1 "\t" pid "\t" start(pid) "\t" net[pid] "\t" (names ? executed(pid) : "") "\t" facts groups(pid))
     next
 }
-{ names++; print "run " $1 "\t" substr($0, index($0, $2)) }
+{ names++; if ((spent += length($0)) <= 250000) print "run " $1 "\t" substr($0, index($0, $2)) }
 END { show("ns ") }

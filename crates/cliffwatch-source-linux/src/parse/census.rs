@@ -1,8 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cpu_table::{CpuTable, Row};
+use super::cpu_table::{Columns, CpuTable, Row};
 use super::excerpt;
 use super::number::{decimal, not};
+
+/// Namespaces of one list: a device may have 2,000 tables. What is beyond counts as left out.
+const LISTED_MAX: usize = 2_000;
 
 /// What a walk over the processes of a device found: its network namespaces, one process of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl Census {
     /// Reads what the census script prints.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut census = Self::default();
-        let mut columns = Vec::new();
+        let mut columns = Columns::default();
         let mut seen = BTreeSet::new();
         let mut walked = false;
         for line in text.lines() {
@@ -86,6 +89,9 @@ impl Census {
                 }
                 "ownnet" => census.own_net = decimal(rest),
                 "columns" => columns = CpuTable::names(rest)?,
+                "ns" if census.found.len() == LISTED_MAX => {
+                    census.gaps.left = census.gaps.left.saturating_add(1);
+                }
                 "ns" => match Found::parse(rest, &columns) {
                     Ok(found) if seen.insert(found.inode) => census.found.push(found),
                     Ok(_) => {}
@@ -145,7 +151,7 @@ impl Gaps {
 
 impl Found {
     /// `INODE PID START NET EXECUTED ROW GROUP…`, with tabs.
-    fn parse(rest: &str, columns: &[String]) -> Result<Self, String> {
+    fn parse(rest: &str, columns: &Columns) -> Result<Self, String> {
         let mut fields = rest.split('\t');
         let mut field = || fields.next().unwrap_or_default();
         let (inode, reader, start, net, executed, row) =
@@ -174,13 +180,16 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut readers = Self::default();
-        let mut columns = Vec::new();
+        let mut columns = Columns::default();
         let mut seen = BTreeSet::new();
         for line in text.lines() {
             if let Some(names) = line.strip_prefix("columns ") {
                 columns = CpuTable::names(names)?;
             } else if let Some(left) = line.strip_prefix("left ") {
-                readers.left = decimal(left).ok_or_else(|| not("a number", line))?;
+                let left = decimal(left).ok_or_else(|| not("a number", line))?;
+                readers.left = readers.left.saturating_add(left);
+            } else if readers.rows.len() == LISTED_MAX {
+                readers.left = readers.left.saturating_add(1);
             } else if !line.trim().is_empty() {
                 let mut fields = line.split('\t');
                 let mut field = || fields.next().unwrap_or_default();
@@ -250,6 +259,16 @@ mod tests {
             assert!(census.gaps.bad.is_some(), "{bad}");
             assert_eq!(census.found.len(), 1, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_list_ends_at_its_limit() {
+        let lines: String = (0..2_010).map(|n| format!("ns {}\t900\t\t\t\t5 2046\t\n", n + 100)).collect();
+        let census = census(&format!("{COLUMNS}{lines}"));
+        assert_eq!((census.found.len(), census.gaps.left), (LISTED_MAX, 3 + 10));
+        let lines: String = (0..2_010).map(|n| format!("{}\t900\t5 2046\n", n + 100)).collect();
+        let readers = Readers::parse(&format!("{COLUMNS}{lines}")).unwrap();
+        assert_eq!((readers.rows.len(), readers.left), (LISTED_MAX, 10));
     }
 
     #[test]

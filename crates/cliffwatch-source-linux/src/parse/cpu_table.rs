@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cliffwatch_model::{Counter, CounterBits, CounterClass, CounterName, CounterReading};
 
@@ -8,6 +9,8 @@ use crate::fetch::LINES_MAX;
 
 /// CPUs that a whole reply can have: the script shows no more lines, and the first is the header.
 const CPUS_MAX: usize = LINES_MAX - 2;
+/// Columns of the statistics: a kernel of 6.18 has 17.
+const COLUMNS_MAX: usize = 64;
 
 /// The counters that live, with the names that the kernel and the tools have given them, and what an
 /// increase means. Where each is counted: net/netfilter/nf_conntrack_core.c.
@@ -29,11 +32,28 @@ const COUNTERS: [(&str, &[&str], CounterClass); 9] = [
     ("icmp_error", &["icmp_error", "error"], CounterClass::Pressure),
 ];
 
+/// The names of a table's columns, in their order.
+pub(super) type Columns = Arc<[String]>;
+
 /// Statistics with one row per possible CPU and named columns.
+///
+/// Only what is not zero is kept, so that a table takes no more than a few times its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CpuTable {
-    columns: Vec<String>,
-    rows: Vec<Vec<u64>>,
+    columns: Columns,
+    cpus: usize,
+    /// The number of entries, which each line repeats.
+    entries: Option<u64>,
+    /// In the order of columns and CPUs.
+    cells: Vec<Cell>,
+}
+
+/// A number that is not zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cell {
+    column: u16,
+    cpu: u16,
+    value: u64,
 }
 
 impl CpuTable {
@@ -43,18 +63,20 @@ impl CpuTable {
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let columns = Self::names(lines.next().unwrap_or_default())
             .map_err(|_| not("the names of its columns", text))?;
-        let rows = lines
-            .map(|line| line.split_whitespace().map(hexadecimal).collect())
-            .map(|row: Option<Vec<u64>>| row.filter(|row| row.len() == columns.len()))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| format!("a line is not {} hexadecimal numbers", columns.len()))?;
-        Self { columns, rows }.checked()
+        let width = columns.len();
+        let mut table = Self::new(columns);
+        for line in lines {
+            let row: Option<Vec<u64>> = line.split_whitespace().map(hexadecimal).collect();
+            let row = row.filter(|row| row.len() == width);
+            table.push(&row.ok_or_else(|| format!("a line is not {width} hexadecimal numbers"))?);
+        }
+        table.checked()
     }
 
     /// The names of the columns, in their order.
-    pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
-        let columns: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        if columns.first().map(String::as_str) == Some("entries") {
+    pub(super) fn names(text: &str) -> Result<Columns, String> {
+        let columns: Columns = text.split_whitespace().take(COLUMNS_MAX + 1).map(str::to_owned).collect();
+        if columns.first().map(String::as_str) == Some("entries") && columns.len() <= COLUMNS_MAX {
             Ok(columns)
         } else {
             Err(not("the names of its columns", text))
@@ -64,7 +86,7 @@ impl CpuTable {
     /// Reads what `conntrack -S` prints: `cpu=0 found=0 …`, decimal, one line per CPU. Without the right
     /// it prints the columns of the file above under their own names. Other lines are its complaints.
     pub(super) fn command(text: &str) -> Result<Self, String> {
-        let mut table = Self { columns: Vec::new(), rows: Vec::new() };
+        let mut table = Self::new(Columns::default());
         for line in text.lines().filter(|line| line.trim_start().starts_with("cpu=")) {
             let pairs: Option<Vec<(&str, u64)>> = line
                 .split_whitespace()
@@ -72,41 +94,81 @@ impl CpuTable {
                 .collect();
             let pairs = pairs.ok_or_else(|| format!("`{}` is not name=number", excerpt(line)))?;
             let pairs = pairs.get(1..).unwrap_or_default();
-            if table.rows.is_empty() {
+            if pairs.len() > COLUMNS_MAX {
+                return Err(format!("a line has {} columns", pairs.len()));
+            }
+            if table.cpus == 0 {
                 table.columns = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
             } else if !pairs.iter().map(|(name, _)| *name).eq(table.columns.iter().map(String::as_str)) {
                 return Err("its lines do not have the same names".into());
             }
-            table.rows.push(pairs.iter().map(|(_, value)| *value).collect());
+            table.push(&pairs.iter().map(|(_, value)| *value).collect::<Vec<_>>());
         }
-        if table.rows.is_empty() {
+        if table.cpus == 0 {
             return Err(not("a line per CPU", text));
         }
         table.checked()
     }
 
-    fn checked(self) -> Result<Self, String> {
-        match self.rows.len() {
+    fn new(columns: Columns) -> Self {
+        Self { columns, cpus: 0, entries: None, cells: Vec::new() }
+    }
+
+    /// Adds the line of one more CPU.
+    fn push(&mut self, row: &[u64]) {
+        let cpu = u16::try_from(self.cpus).unwrap_or(u16::MAX);
+        for ((column, name), value) in (0..).zip(self.columns.iter()).zip(row.iter().copied()) {
+            if name == "entries" {
+                self.entries.get_or_insert(value);
+            } else if value > 0 {
+                self.cells.push(Cell { column, cpu, value });
+            }
+        }
+        self.cpus += 1;
+    }
+
+    fn checked(mut self) -> Result<Self, String> {
+        self.cells.sort_unstable();
+        match self.cpus {
             0 => Err("it has no line for any CPU".into()),
             1..=CPUS_MAX => Ok(self),
             more => Err(format!("it has {more} lines for CPUs, and may have more")),
         }
     }
 
-    /// The number of entries, which each line repeats: it must not be summed.
+    /// The number of entries.
     pub(super) fn entries(&self) -> Option<u64> {
-        self.column(&["entries"])?.next()
+        self.entries
     }
 
-    /// The counters that live on this kernel.
+    /// The counters that live on this kernel, a part for each CPU.
     pub(super) fn counters(&self, kernel: Option<KernelVersion>) -> BTreeMap<CounterName, Counter> {
+        let counter = |(name, column, class): (&str, u16, CounterClass)| {
+            let mut parts = vec![0; self.cpus];
+            for cell in self.cells.iter().filter(|cell| cell.column == column) {
+                parts.get_mut(usize::from(cell.cpu)).into_iter().for_each(|part| *part = cell.value);
+            }
+            Some((CounterName::new(name).ok()?, cumulative(class, parts)))
+        };
+        self.live(kernel).filter_map(counter).collect()
+    }
+
+    /// All of them together.
+    fn total(&self, kernel: Option<KernelVersion>) -> u64 {
+        let live: Vec<u16> = self.live(kernel).map(|(_, column, _)| column).collect();
+        let counted = self.cells.iter().filter(|cell| live.contains(&cell.column));
+        counted.fold(0, |sum, cell| sum.saturating_add(cell.value))
+    }
+
+    /// Counters with their columns.
+    fn live(
+        &self,
+        kernel: Option<KernelVersion>,
+    ) -> impl Iterator<Item = (&'static str, u16, CounterClass)> + '_ {
         COUNTERS
             .iter()
-            .filter(|(name, ..)| *name != "found" || self.found_is_rare(kernel))
-            .filter_map(|(name, spellings, class)| {
-                Some((CounterName::new(name).ok()?, cumulative(*class, self.column(spellings)?.collect())))
-            })
-            .collect()
+            .filter(move |(name, ..)| *name != "found" || self.found_is_rare(kernel))
+            .filter_map(|(name, spellings, class)| Some((*name, self.column(spellings)?, *class)))
     }
 
     /// Before 4.9 `found` counted every packet of a known flow; since then only NAT's search for a free
@@ -116,9 +178,9 @@ impl CpuTable {
             || kernel.is_some_and(|kernel| kernel >= KernelVersion(4, 9))
     }
 
-    fn column(&self, spellings: &[&str]) -> Option<impl Iterator<Item = u64>> {
+    fn column(&self, spellings: &[&str]) -> Option<u16> {
         let index = self.columns.iter().position(|column| spellings.contains(&column.as_str()))?;
-        Some(self.rows.iter().filter_map(move |row| row.get(index).copied()))
+        u16::try_from(index).ok()
     }
 }
 
@@ -133,7 +195,7 @@ pub(super) struct Row {
 impl Row {
     /// Reads `ENTRIES CPUS COLUMN.CPU=VALUE…`, hexadecimal values of the columns that have these names; or
     /// `d ENTRIES cpu=0 found=0 …`, the count and what `conntrack -S` prints, decimal.
-    pub(super) fn parse(text: &str, columns: &[String]) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, columns: &Columns) -> Result<Self, String> {
         if let Some(decimals) = text.strip_prefix("d ") {
             let (used, printed) = decimals.split_once(' ').unwrap_or((decimals, ""));
             let used = decimal(used).ok_or_else(|| not("a count", text))?;
@@ -147,19 +209,21 @@ impl Row {
         if columns.is_empty() {
             return Err("the names of its columns are missing".into());
         }
-        let mut rows = vec![vec![0; columns.len()]; cpus];
-        for row in &mut rows {
-            row.iter_mut().take(1).for_each(|entries| *entries = used);
+        let cell = |word: &str| {
+            let (place, value) = word.split_once('=')?;
+            let (column, cpu) = place.split_once('.')?;
+            let index = |word, end| decimal(word).filter(|index| *index < end)?.try_into().ok();
+            let (column, cpu) = (index(column, columns.len() as u64)?, index(cpu, cpus as u64)?);
+            // The first column are the entries.
+            (column > 0).then_some(Cell { column, cpu, value: hexadecimal(value)? })
+        };
+        let mut cells = words.map(cell).collect::<Option<Vec<Cell>>>().ok_or_else(bad)?;
+        cells.sort_unstable();
+        if cells.windows(2).any(|two| matches!(two, [a, b] if (a.column, a.cpu) == (b.column, b.cpu))) {
+            return Err(bad());
         }
-        for word in words {
-            let (place, value) = word.split_once('=').ok_or_else(bad)?;
-            let (column, cpu) = place.split_once('.').ok_or_else(bad)?;
-            let index = |word| decimal(word).and_then(|index| usize::try_from(index).ok());
-            let (column, cpu) = (index(column).ok_or_else(bad)?, index(cpu).ok_or_else(bad)?);
-            let cell = rows.get_mut(cpu).and_then(|row| row.get_mut(column)).filter(|cell| **cell == 0);
-            *cell.ok_or_else(bad)? = hexadecimal(value).ok_or_else(bad)?;
-        }
-        Ok(Self { used, table: CpuTable { columns: columns.to_vec(), rows } })
+        cells.retain(|cell| cell.value > 0);
+        Ok(Self { used, table: CpuTable { columns: Arc::clone(columns), cpus, entries: Some(used), cells } })
     }
 
     /// The number of entries.
@@ -172,10 +236,14 @@ impl Row {
         self.table.counters(kernel)
     }
 
+    /// How many numbers they are: one for each counter and CPU, zero or not.
+    pub(super) fn parts(&self) -> usize {
+        self.table.cpus * self.table.live(None).count()
+    }
+
     /// All of them together.
-    pub(super) fn total(&self) -> u64 {
-        let counters = self.counters(None);
-        counters.values().fold(0, |sum, counter| sum.saturating_add(counter.value()))
+    pub(super) fn total(&self, kernel: Option<KernelVersion>) -> u64 {
+        self.table.total(kernel)
     }
 }
 
@@ -267,6 +335,7 @@ mod tests {
             "5 2 1.2=1",
             "5 2 1.0=x",
             "5 2 1.0=1 1.0=2",
+            "5 2 0.0=5",
         ] {
             assert!(Row::parse(bad, &columns).is_err(), "{bad:?}");
         }
@@ -274,9 +343,21 @@ mod tests {
 
     #[test]
     fn a_row_of_the_command_has_its_own_count() {
-        let row = Row::parse("d 70 cpu=0 found=0 drop=3 cpu=1 found=1 drop=4", &[]).unwrap();
+        let row = Row::parse("d 70 cpu=0 found=0 drop=3 cpu=1 found=1 drop=4", &Columns::default()).unwrap();
         assert_eq!((row.used(), parts(&row.table, None, "drop")), (70, Some(vec![3, 4])));
-        assert!(Row::parse("d 70", &[]).is_err() && Row::parse("d x cpu=0 drop=1", &[]).is_err());
+        assert!(["d 70", "d x cpu=0 drop=1"].iter().all(|bad| Row::parse(bad, &Columns::default()).is_err()));
+    }
+
+    /// A few bytes that speak of many CPUs and columns take a few bytes.
+    #[test]
+    fn what_is_zero_takes_no_room() {
+        let names: String = (1..COLUMNS_MAX).map(|n| format!(" c{n}")).collect();
+        let columns = CpuTable::names(&format!("entries{names}")).unwrap();
+        let row = Row::parse("5 2046 1.0=1", &columns).unwrap();
+        assert_eq!((row.table.cells.len(), row.parts()), (1, 0));
+        assert!(CpuTable::names(&format!("entries{names} more")).is_err());
+        let many: String = (0..=COLUMNS_MAX).map(|n| format!(" c{n}=0")).collect();
+        assert!(CpuTable::command(&format!("cpu=0{many}\n")).is_err());
     }
 
     #[test]

@@ -108,12 +108,12 @@ fn log_lines(checks: &Checks, login: &str) -> Tier {
         (Told::Yes, Some(group)) => {
             tier(TierState::Available, format!("the journal, as a member of group {group}"))
         }
+        _ if checks.told("/dev/kmsg") == Told::Yes => {
+            tier(TierState::Available, "the kernel's ring buffer (kernel.dmesg_restrict=0)".to_owned())
+        }
         (Told::Yes, None) => {
             let right = format!("usermod -aG systemd-journal {login}");
             tier(TierState::Missing { right }, "the login reads only its own lines of the journal".to_owned())
-        }
-        _ if checks.told("/dev/kmsg") == Told::Yes => {
-            tier(TierState::Available, "the kernel's ring buffer (kernel.dmesg_restrict=0)".to_owned())
         }
         _ => tier(TierState::Unsupported, "there is no journal on this host".to_owned()),
     }
@@ -121,23 +121,31 @@ fn log_lines(checks: &Checks, login: &str) -> Tier {
 
 fn entries(checks: &Checks, settings: LinuxSettings, login: &str) -> Tier {
     let tier = |state, detail: &str| Tier { number: 4, name: "table dump", state, detail: detail.to_owned() };
+    let off = || TierState::Off { setting: "settings: { evidence: true }".to_owned() };
     if settings.evidence == Some(false) {
-        let setting = "settings: { evidence: true }".to_owned();
-        return tier(
-            TierState::Off { setting },
-            "`evidence: false`: who fills the table is never searched for",
-        );
+        return tier(off(), "`evidence: false`: who fills the table is never searched for");
     }
     if !checks.is_told() {
         return tier(TierState::Unknown, "the login runs a command of its own");
     }
-    let right = || TierState::Missing { right: format!("sudoers: {login} {LIST_RULE}") };
-    match (checks.told("sudo conntrack -L"), checks.told("conntrack")) {
-        _ if checks.told("/proc/net/nf_conntrack") == Told::Yes => {
-            tier(TierState::Available, "/proc/net/nf_conntrack can be read")
+    let right = || {
+        let then = if settings.evidence == Some(true) { "" } else { "\nthen: settings: { evidence: true }" };
+        TierState::Missing { right: format!("sudoers: {login} {LIST_RULE}{then}") }
+    };
+    let (sudo, program) = (checks.told("sudo conntrack -L"), checks.told("conntrack"));
+    let is_file = checks.told("/proc/net/nf_conntrack") == Told::Yes;
+    match (sudo, program) {
+        (_, Told::Yes) if checks.is_root() => tier(TierState::Available, "conntrack -L, as root"),
+        _ if is_file => tier(TierState::Available, "/proc/net/nf_conntrack can be read"),
+        _ if checks.is_root() => {
+            let right = "install the package conntrack (conntrack-tools)".to_owned();
+            tier(TierState::Missing { right }, "the kernel has no /proc/net/nf_conntrack")
+        }
+        (Told::Yes, Told::Yes) if settings.evidence == Some(true) => {
+            tier(TierState::Available, "sudo allows /usr/sbin/conntrack -L -o extended")
         }
         (Told::Yes, Told::Yes) => {
-            tier(TierState::Available, "sudo allows /usr/sbin/conntrack -L -o extended")
+            tier(off(), "sudo allows /usr/sbin/conntrack -L -o extended, and is not tried unasked")
         }
         (_, Told::Absent) => tier(
             right(),
@@ -157,5 +165,58 @@ fn of_fault(reading: &Reading, what: &str) -> (TierState, String) {
             None => (TierState::Unsupported, fault.message.clone()),
         },
         None => (TierState::Unknown, "the reply does not tell".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checks(sections: &str) -> Checks {
+        let mut checks = Checks::default();
+        checks.read(format!("{sections}==> end <==\n").as_bytes());
+        checks
+    }
+
+    const SUDO: &str = "==> id <==\n1000\ncw\n==> conntrack <==\nthere\n==> sudo conntrack -L <==\n";
+
+    #[test]
+    fn a_dump_that_the_settings_do_not_ask_for_is_off() {
+        let told = |evidence, sections: &str| {
+            let settings = LinuxSettings { evidence, ..LinuxSettings::default() };
+            entries(&checks(sections), settings, "cw").state
+        };
+        let setting = || "settings: { evidence: true }".to_owned();
+        let allowed = format!("{SUDO}allowed\n");
+        assert_eq!(told(Some(true), &allowed), TierState::Available);
+        assert_eq!(told(None, &allowed), TierState::Off { setting: setting() });
+        let refused = format!("{SUDO}refused\n");
+        let right = format!("sudoers: cw {LIST_RULE}");
+        assert_eq!(told(Some(true), &refused), TierState::Missing { right: right.clone() });
+        let right = format!("{right}\nthen: {}", setting());
+        assert_eq!(told(None, &refused), TierState::Missing { right });
+    }
+
+    #[test]
+    fn root_needs_no_sudo() {
+        let told = |sections: &str| {
+            let root = format!("==> id <==\n0\nroot\n==> /proc/net/nf_conntrack <== missing\n{sections}");
+            entries(&checks(&root), LinuxSettings::default(), "root")
+        };
+        assert_eq!(told("==> conntrack <==\nthere\n").state, TierState::Available);
+        let bare = told("==> conntrack <== missing\n");
+        assert!(matches!(&bare.state, TierState::Missing { right } if right.contains("package conntrack")));
+        assert!(!bare.detail.contains("not root"), "{}", bare.detail);
+    }
+
+    #[test]
+    fn an_open_ring_buffer_is_enough() {
+        let told = |sections: &str| {
+            log_lines(&checks(&format!("==> id <==\n1000\ncw\n==> journalctl <==\nthere\n{sections}")), "cw")
+                .state
+        };
+        assert_eq!(told("==> /dev/kmsg <==\nreadable\n"), TierState::Available);
+        let right = "usermod -aG systemd-journal cw".to_owned();
+        assert_eq!(told("==> /dev/kmsg <== denied\n"), TierState::Missing { right });
     }
 }

@@ -232,6 +232,29 @@ fn root_reads_a_namespace_without_a_process() {
     assert!(!refused.status.success() && refused.stdout.is_empty());
 }
 
+/// A user names the source of a mount in a namespace of his own; none of it becomes a line of ours.
+#[test]
+fn what_a_user_names_forges_no_namespace() {
+    if !has(&[&NEEDS[..], &["dash", "mount"]].concat()) {
+        return;
+    }
+    let named = Named::add("forged");
+    let forge = "mount --make-rprivate / && mount -t sysfs \"$(printf 'x\\nns 4242\\t1\\t\\t\\t\\t63 2\\t')\" /sys\n\
+                 echo ready\nexec sleep 60";
+    let mut command = Command::new("unshare");
+    let mut child = command.args(["-n", "-m", "sh", "-c", forge]).stdout(Stdio::piped()).spawn().unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let forger = Inside(child);
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/linux/cliffwatch-netns");
+    let said = Command::new("dash").arg(program).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains(&named.0) && said.contains(&format!("ns {}\t", forger.inode())), "{said}");
+    assert!(
+        said.contains(r"x\012ns\0404242\011") && !said.lines().any(|line| line.starts_with("ns 4242")),
+        "{said}"
+    );
+}
+
 /// More than are kept: the emptiest are left out, and counted.
 #[test]
 fn the_fullest_are_read() {

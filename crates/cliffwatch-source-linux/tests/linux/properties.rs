@@ -121,6 +121,39 @@ proptest! {
     }
 }
 
+/// Numbers that a reading of so many tables of many CPUs holds, made of a reply that leaves out what is zero.
+fn parts_of(tables: usize, cpus: usize) -> (usize, Reading) {
+    let columns = "columns entries drop early_drop found clashres invalid insert_failed search_restart chainlength icmp_error\n";
+    let line = |n: usize| format!("ns {}\t{}\t5\t\t\t5 {cpus}\t\n", n + 100, n + 100);
+    let walk = "walk net/stat/nf_conntrack 11 1.00 1.01 - 9 0\nnow 9\n";
+    let lines: String = (0..tables).map(line).collect();
+    let host = format!("==> {SYSCTL}_count <==\n5\n==> {SYSCTL}_max <==\n1000\n");
+    let reply = format!("{host}==> namespaces <==\n{walk}{columns}{lines}==> end <==\n");
+    let reading = decode(&[reply.into_bytes()]).remove(0).unwrap();
+    let counters = reading.samples.iter().flat_map(|sample| sample.counters.values());
+    let parts = counters.map(|counter| match &counter.reading {
+        CounterReading::Cumulative { parts, .. } => parts.len(),
+        _ => 1,
+    });
+    (parts.sum(), reading)
+}
+
+/// A reply of 60 kB that speaks of 1,900 tables on 2,046 CPUs is not 280 MB of zeros.
+#[test]
+fn what_a_reply_leaves_out_does_not_fill_the_memory() {
+    let (parts, reading) = parts_of(1_900, 2_046);
+    assert!(parts <= 1 << 22, "{parts}");
+    assert_eq!(reading.samples.len(), 1 + 1_900, "counts of all of them");
+    assert!(
+        reading.faults.iter().any(|fault| fault.message.contains("too many CPUs")),
+        "{:?}",
+        reading.faults
+    );
+    let (parts, reading) = parts_of(1_900, 128);
+    assert_eq!(parts, 1_900 * 128 * 9);
+    assert!(!reading.faults.iter().any(|fault| fault.message.contains("CPUs")), "{:?}", reading.faults);
+}
+
 /// Text that is close enough to an answer about who fills a table.
 fn evidence_like() -> impl Strategy<Value = String> {
     let line = prop_oneof![

@@ -1,6 +1,8 @@
 //! What `deploy/linux` gives an operator, done for real.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -28,6 +30,9 @@ const NEEDS: &[&str] = &[
     "conntrack in the kernel",
 ];
 
+/// A key that nobody has.
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody";
+
 /// What stands before the script.
 const HEAD: &str = "#!/bin/sh
 # All that Cliffwatch reads of this host, for a key that can do nothing else:
@@ -42,8 +47,12 @@ fn recipe(name: &str) -> PathBuf {
 struct Login(String);
 
 impl Login {
+    fn named(test: &str) -> Self {
+        Self(format!("cwtest{}{test}", std::process::id()))
+    }
+
     fn make(key: &str, rights: &[&str]) -> Self {
-        let login = Self(format!("cwtest{}", std::process::id()));
+        let login = Self::named("");
         login.change(key, rights);
         login
     }
@@ -55,7 +64,17 @@ impl Login {
     }
 
     fn recipe(&self, words: &[&str]) -> Output {
-        Command::new(recipe("create-user.sh")).args(["--user", &self.0]).args(words).output().unwrap()
+        self.command(words).output().unwrap()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(recipe("create-user.sh"));
+        command.args(["--user", &self.0]).args(words);
+        command
+    }
+
+    fn sudoers(&self) -> PathBuf {
+        PathBuf::from("/etc/sudoers.d").join(&self.0)
     }
 
     /// As the login itself, without a terminal.
@@ -143,6 +162,52 @@ async fn a_login_that_the_recipe_made_is_polled_and_lists_the_table_and_can_do_n
     assert!(error.hint.as_ref().unwrap().contains(&line), "{error:?}");
     assert!(source.poll(&cx).await.unwrap().faults.is_empty(), "the held session is not harmed");
     source.close().await;
+}
+
+#[test]
+fn removing_ends_a_session_that_is_open() {
+    if !has(NEEDS) {
+        return;
+    }
+    let login = Login::named("open");
+    login.change(KEY, &["--counters"]);
+    let ids = [format!("--reuid={}", login.0), format!("--regid={}", login.0), "--init-groups".into()];
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(ids).args(["sh", "-c", "echo ready; exec sleep 60"]).stdout(Stdio::piped());
+    let mut session = setpriv.spawn().unwrap();
+    BufReader::new(session.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let ended = std::thread::spawn(move || session.wait().unwrap());
+    let removed = login.recipe(&["--remove"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert!(!ended.join().unwrap().success());
+    assert!(!fs::read_to_string("/etc/passwd").unwrap().contains(&login.0));
+    assert!(!login.sudoers().exists());
+}
+
+#[test]
+fn rules_of_somebody_else_are_left_alone_and_refused_ones_change_nothing() {
+    if !has(NEEDS) {
+        return;
+    }
+    let login = Login::named("theirs");
+    let theirs = "# rules of somebody else\n";
+    fs::write(login.sudoers(), theirs).unwrap();
+    let refused = login.recipe(&["--key", KEY, "--evidence"]);
+    assert!(!refused.status.success() && refused.stderr.ends_with(b"nothing was changed\n"), "{refused:?}");
+    assert!(!fs::read_to_string("/etc/passwd").unwrap().contains(&login.0), "{refused:?}");
+    login.change(KEY, &[]);
+    assert!(login.recipe(&["--remove"]).status.success());
+    assert_eq!(fs::read_to_string(login.sudoers()).unwrap(), theirs);
+    fs::remove_file(login.sudoers()).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let visudo = folder.path().join("visudo");
+    fs::write(&visudo, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&visudo, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.path().display());
+    let refused = login.command(&["--key", KEY, "--evidence"]).env("PATH", path).output().unwrap();
+    assert!(!refused.status.success() && refused.stderr.ends_with(b"nothing was changed\n"), "{refused:?}");
+    assert!(!fs::read_to_string("/etc/passwd").unwrap().contains(&login.0), "{refused:?}");
 }
 
 #[test]

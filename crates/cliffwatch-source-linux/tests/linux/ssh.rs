@@ -1,6 +1,7 @@
 //! Over a real sshd.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use cliffwatch_model::{ErrorKind, Reading, SourceError, Timestamp};
 use cliffwatch_source::testkit::FixedClock;
 use cliffwatch_source::{
-    AccessWhen, Credential, PollContext, SecretRef, SessionSource, SourceFactory as _, Target,
+    AccessWhen, Credential, PollContext, SecretRef, SessionSource, Settings, SourceFactory as _, Target,
 };
 use cliffwatch_source_linux::LinuxFactory;
 use cliffwatch_transport::ssh::SshHub;
@@ -84,6 +85,49 @@ async fn one_login_serves_all_polls() {
     assert_eq!(source.warnings(), Vec::<String>::new());
     source.close().await;
     assert_eq!(poll(&*source).await.unwrap_err().kind, ErrorKind::Retired);
+}
+
+/// A census that is late ends its shell, and a shell that has gone takes the census's list with it: the connection
+/// stays, and the next census comes at once.
+#[tokio::test]
+async fn a_late_census_and_a_shell_that_ends_cost_no_login() {
+    if !has(&[NEEDS, &["awk"]].concat()) {
+        return;
+    }
+    let slow = |folder: &Path| folder.join("slow");
+    let sshd = Sshd::start(|folder| {
+        let awk = folder.join("awk");
+        let text =
+            format!("#!/bin/sh\n[ ! -e {} ] || sleep 5\nexec /usr/bin/awk \"$@\"\n", slow(folder).display());
+        fs::write(&awk, text).unwrap();
+        fs::set_permissions(&awk, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(slow(folder), "").unwrap();
+        let folder = folder.display();
+        format!("restrict,command=\"echo $$ >{folder}/pid; PATH={folder}:$PATH exec sh\"")
+    })
+    .await;
+    let clock = FixedClock(Timestamp::from_secs(1_700_000_000));
+    let cx = PollContext { clock: &clock, deadline: Duration::from_secs(2) };
+    let target = Target { settings: Settings::new(serde_json::Map::new()), ..sshd.target() };
+    let late = open(&target);
+    let reading = late.poll(&cx).await.unwrap();
+    assert!(reading.samples[0].used.is_some(), "{reading:?}");
+    assert!(reading.faults.iter().any(|fault| fault.message.contains("the census failed")), "{reading:?}");
+    assert!(late.poll(&cx).await.unwrap().samples[0].used.is_some());
+    assert_eq!(sshd.logins(), 1, "{}", sshd.log());
+    late.close().await;
+
+    fs::remove_file(sshd.key("slow")).unwrap();
+    let source = open(&target);
+    let is_all = |reading: Reading| !reading.device_settings.is_empty();
+    assert!(is_all(poll(&*source).await.unwrap()) && !is_all(poll(&*source).await.unwrap()));
+    let pid = fs::read_to_string(sshd.key("pid")).unwrap();
+    assert!(std::process::Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap().success());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let next = [poll(&*source).await.unwrap(), poll(&*source).await.unwrap()];
+    assert!(next.into_iter().any(is_all), "the next census comes at once");
+    assert!(!is_all(poll(&*source).await.unwrap()));
+    assert_eq!(sshd.logins(), 2, "{}", sshd.log());
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
+mod link;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::link::{Link, RUNNING, Request};
 use super::connect::{Endpoint, Route};
 use super::connection::{Connection, SessionChannel};
 use super::error::SshError;
@@ -62,6 +65,8 @@ pub struct SshStatus {
     pub mode: Option<Mode>,
     /// Age of the held connection; `None` where there is none.
     pub connected_for: Option<Duration>,
+    /// Age of the shell that is held on it; `None` where there is none.
+    pub shell_for: Option<Duration>,
     /// Logins sent to this device since the start, by every session of it.
     pub logins_total: u64,
     /// What keeps the next login from being sent.
@@ -78,20 +83,11 @@ pub struct SshStatus {
     pub warnings: Vec<&'static str>,
 }
 
-/// What one request at a time may use.
-struct Link {
-    connection: Option<Arc<Connection>>,
-    shell: Option<ShellLoop>,
-    mode: Mode,
-    /// A shell loop has answered on this connection: its silence is a fault, not a restricted shell.
-    proven: bool,
-    doing: &'static str,
-}
-
 /// What the status shows, without waiting for a request under way.
 #[derive(Default)]
 struct View {
     connection: Weak<Connection>,
+    shell_since: Option<Instant>,
     mode: Option<Mode>,
 }
 
@@ -117,13 +113,24 @@ impl SshSession {
     ///
     /// # Errors
     ///
-    /// The deadline is the whole request's, login included. After a timeout the connection is taken for
-    /// dead and cut, also where the caller stops waiting first; the next request makes a new one.
+    /// The deadline is the whole request's, login included. After a timeout the connection is taken for dead and
+    /// cut, also where the caller stops waiting first; the next request makes a new one.
     pub async fn ask(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
-        let turn = timeout_at(deadline, self.link.lock()).await;
-        let mut link =
-            turn.map_err(|_| SshError::Busy { reason: "another request holds the session".into() })?;
-        let mut request = Request { link: &mut link, answered: false };
+        self.ask_in(script, deadline, false).await
+    }
+
+    /// The same for a script that may well take too long.
+    ///
+    /// # Errors
+    ///
+    /// A timeout ends the held shell; the connection stays, and the next request starts another shell on it.
+    pub async fn ask_slow(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
+        self.ask_in(script, deadline, true).await
+    }
+
+    async fn ask_in(&self, script: &Script, deadline: Instant, is_slow: bool) -> Result<Reply, SshError> {
+        let mut link = self.turn(deadline).await?;
+        let mut request = Request { link: &mut link, answered: false, is_slow };
         let answer = timeout_at(deadline, self.ask_on(request.link, script, deadline)).await;
         request.answered = answer.is_ok();
         let answer = answer.unwrap_or_else(|_| Err(self.late(request.link.doing)));
@@ -140,9 +147,7 @@ impl SshSession {
     /// a forced command runs nothing else: [`SshError::Script`].
     pub async fn exec(&self, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
         let (connection, mode) = {
-            let turn = timeout_at(deadline, self.link.lock()).await;
-            let mut link =
-                turn.map_err(|_| SshError::Busy { reason: "another request holds the session".into() })?;
+            let mut link = self.turn(deadline).await?;
             let connected = timeout_at(deadline, self.connected(&mut link, deadline)).await;
             self.show(&link);
             (connected.map_err(|_| self.late("connecting and logging in"))??, link.mode)
@@ -208,12 +213,18 @@ impl SshSession {
         SshStatus {
             mode: view.mode,
             connected_for: Some(connection.since().elapsed()),
+            shell_for: view.shell_since.map(|since| since.elapsed()),
             host_key: seen.host_key,
             server_version: seen.server_version,
             key_exchange: seen.key_exchange,
             cipher: seen.cipher,
             ..plain
         }
+    }
+
+    async fn turn(&self, deadline: Instant) -> Result<MutexGuard<'_, Link>, SshError> {
+        let busy = |_| SshError::Busy { reason: "another request holds the session".into() };
+        timeout_at(deadline, self.link.lock()).await.map_err(busy)
     }
 
     async fn ask_on(&self, link: &mut Link, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
@@ -230,7 +241,7 @@ impl SshSession {
 
     async fn ask_once(&self, link: &mut Link, script: &Script, deadline: Instant) -> Result<Reply, SshError> {
         let connection = self.connected(link, deadline).await?;
-        link.doing = "waiting for the reply";
+        link.doing = RUNNING;
         if link.mode == Mode::ShellLoop {
             match link.in_loop(&connection, script, deadline).await {
                 Err(Fault::NotOurs { .. }) if !link.proven => self.switch(link, Mode::Exec),
@@ -293,10 +304,11 @@ impl SshSession {
     fn show(&self, link: &Link) {
         let mut view = self.view();
         view.mode = Some(link.mode);
+        view.shell_since = link.shell.as_ref().map(ShellLoop::since);
         view.connection = link.connection.as_ref().map_or_else(Weak::new, Arc::downgrade);
     }
 
-    fn view(&self) -> MutexGuard<'_, View> {
+    fn view(&self) -> StdMutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -307,70 +319,5 @@ impl std::fmt::Debug for SshSession {
             .field("device", &self.endpoint.name)
             .field("status", &self.status())
             .finish()
-    }
-}
-
-/// A request under way. One that ends without an answer, by its deadline or because its caller went away,
-/// leaves a connection behind that is not to be trusted with the next one.
-struct Request<'a> {
-    link: &'a mut Link,
-    answered: bool,
-}
-
-impl Drop for Request<'_> {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.link.cut();
-        }
-    }
-}
-
-impl Link {
-    fn new() -> Self {
-        Self {
-            connection: None,
-            shell: None,
-            mode: Mode::ShellLoop,
-            proven: false,
-            doing: "waiting for its turn",
-        }
-    }
-
-    /// Forgets the connection and all that was learned on it: the next one tries everything again.
-    fn cut(&mut self) {
-        if let Some(connection) = &self.connection {
-            connection.cut();
-        }
-        *self = Self::new();
-    }
-
-    /// Runs the script in the loop, which is made where there is none. A loop that ended while it was
-    /// idle is made again once.
-    async fn in_loop(
-        &mut self,
-        connection: &Connection,
-        script: &Script,
-        deadline: Instant,
-    ) -> Result<Reply, Fault> {
-        // Out of the link while it runs: a request that is cancelled takes its loop with it.
-        if let Some(shell) = &mut self.shell
-            && shell.has_ended().await
-        {
-            self.shell = None;
-        }
-        let mut shell = match self.shell.take() {
-            Some(shell) => shell,
-            None => ShellLoop::start(connection, connection.open_session().await?).await?,
-        };
-        let reply = if self.proven {
-            shell.run(connection, script).await?
-        } else {
-            // A far side that swallows our line in silence leaves the second half for the other modes.
-            let half = deadline.saturating_duration_since(Instant::now()) / 2;
-            timeout(half, shell.run(connection, script)).await.unwrap_or_else(|_| Err(Fault::silence()))?
-        };
-        self.proven = true;
-        self.shell = Some(shell);
-        Ok(reply)
     }
 }

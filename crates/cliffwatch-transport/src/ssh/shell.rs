@@ -74,12 +74,17 @@ impl From<SshError> for Fault {
 pub(super) struct ShellLoop {
     channel: SessionChannel,
     learned: Vec<Script>,
+    since: Instant,
 }
 
 impl ShellLoop {
     pub(super) async fn start(connection: &Connection, channel: SessionChannel) -> Result<Self, SshError> {
         channel.exec(SHELL.to_owned()).await.map_err(|_| connection.closed("starting a shell"))?;
-        Ok(Self { channel, learned: Vec::new() })
+        Ok(Self { channel, learned: Vec::new(), since: Instant::now() })
+    }
+
+    pub(super) fn since(&self) -> Instant {
+        self.since
     }
 
     /// Runs the script once. After a fault the loop is of no further use.

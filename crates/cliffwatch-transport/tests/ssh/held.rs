@@ -1,6 +1,6 @@
 use cliffwatch_model::ErrorKind;
 use cliffwatch_transport::ssh::{Mode, Script, SshHub};
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::sshd::{HELLO, soon, sshd};
 
@@ -44,6 +44,22 @@ async fn a_slow_script_beside_the_loop_delays_no_request() {
     }
     assert_eq!(beside.await.unwrap().unwrap().stdout, b"done\n");
     assert_eq!(sshd.logins(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_may_be_late_costs_its_shell_and_not_the_connection() {
+    let sshd = sshd!();
+    let session = sshd.session(&SshHub::new(), "nat-gw-1");
+    session.ask(&COUNTER, soon()).await.unwrap();
+    let before = session.status();
+    let late = session.ask_slow(&SLOW, Instant::now() + Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    assert_eq!(session.status().shell_for, None);
+    let anew = session.ask(&COUNTER, soon()).await.unwrap();
+    assert_eq!(anew.stdout, b"1\n", "another shell");
+    let after = session.status();
+    assert!(after.connected_for > before.connected_for && after.shell_for < after.connected_for);
+    assert_eq!((sshd.logins(), sshd.count("Connection from")), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
+mod canary;
+
 use std::io::Write;
 use std::time::Duration;
 
 use cliffwatch_model::Platform;
-use cliffwatch_source::{Access, AccessWhen};
+use cliffwatch_source::{Access, AccessWhen, SourceFactory};
 use serde::Serialize;
 
 use super::setup::{Depth, Setup};
@@ -36,9 +38,7 @@ struct Entry {
 pub(super) fn run(args: &AccessArgs, out: &mut dyn Write) -> Result<Status, CommandError> {
     let registry = Registry::new();
     let lists = match &args.name {
-        None => {
-            registry.factories().iter().map(|factory| whole(&factory.platform(), factory.access())).collect()
-        }
+        None => registry.factories().iter().map(|factory| whole(&**factory)).collect(),
         Some(name) => vec![of_name(name, args, &registry)?],
     };
     match args.format {
@@ -55,7 +55,7 @@ pub(super) fn run(args: &AccessArgs, out: &mut dyn Write) -> Result<Status, Comm
 /// A platform needs no inventory; any other name is a device.
 fn of_name(name: &str, args: &AccessArgs, registry: &Registry) -> Result<AccessList, CommandError> {
     if let Some(factory) = Platform::new(name).ok().and_then(|platform| registry.factory(&platform)) {
-        return Ok(whole(&factory.platform(), factory.access()));
+        return Ok(whole(&**factory));
     }
     let depth = Depth { secrets: false, devices: true, pins: false };
     let setup = Setup::load_good(&args.config.flags(), registry, depth)?;
@@ -67,20 +67,23 @@ fn of_name(name: &str, args: &AccessArgs, registry: &Registry) -> Result<AccessL
         let every = match access.when {
             AccessWhen::Poll => Some(device.interval),
             AccessWhen::Minute => Some(device.interval.max(MINUTE)),
+            AccessWhen::Canary => Some(canary::EVERY),
             AccessWhen::Session | AccessWhen::Ask | AccessWhen::Probe => None,
         };
         Entry { access, every_seconds: every.map(|every| every.as_secs_f64()) }
     };
+    let list = factory.access_of(target).into_iter().chain(canary::of_device(target, &setup.targets));
     Ok(AccessList {
         platform: device.platform.to_string(),
         device: Some(device.name.to_string()),
-        entries: factory.access_of(target).into_iter().map(entry).collect(),
+        entries: list.map(entry).collect(),
     })
 }
 
-fn whole(platform: &Platform, list: Vec<Access>) -> AccessList {
-    let entries = list.into_iter().map(|access| Entry { access, every_seconds: None }).collect();
-    AccessList { platform: platform.to_string(), device: None, entries }
+fn whole(factory: &dyn SourceFactory) -> AccessList {
+    let list = factory.access().into_iter().chain(canary::of_platform(factory));
+    let entries = list.map(|access| Entry { access, every_seconds: None }).collect();
+    AccessList { platform: factory.platform().to_string(), device: None, entries }
 }
 
 fn print(list: &AccessList, out: &mut dyn Write) -> Result<(), CommandError> {
@@ -112,6 +115,9 @@ fn when(when: AccessWhen, every_seconds: Option<f64>) -> String {
         (AccessWhen::Minute, Some(every)) if every.0 > MINUTE => format!("every {every}"),
         (AccessWhen::Minute, _) => "about once a minute".to_owned(),
         (AccessWhen::Ask, _) => "only when a rule asks: a table is nearly full, or refusals rise".to_owned(),
+        (AccessWhen::Canary, _) => {
+            format!("every {}, and when a rule asks; only with a `canary`", Span(canary::EVERY))
+        }
         (AccessWhen::Probe, _) => "only by `cliffwatch probe`".to_owned(),
     }
 }

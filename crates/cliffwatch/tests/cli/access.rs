@@ -56,6 +56,33 @@ fn a_device_is_sent_only_what_its_settings_let() {
 }
 
 #[test]
+fn a_canary_is_listed_for_the_device_and_for_where_it_starts() {
+    let canary = ", canary: { target: \"203.0.113.10:443\", from: plain } }\n  - { name: here";
+    let folder = folder(&[("inventory.yaml", &INVENTORY.replacen(" }\n  - { name: here", canary, 1))]);
+    let canaries = |device| -> Vec<Value> {
+        let output = cliffwatch(folder.path(), &["access", device, "--format", "json"]);
+        assert_eq!(status(&output), 0, "{}", said(&output));
+        entries(&stdout(&output)).into_iter().filter(|entry| entry["when"] == "canary").collect()
+    };
+    let (through, from) = (canaries("old"), canaries("plain"));
+    assert_eq!((through.len(), from.len(), canaries("here").len()), (1, 1, 0));
+    assert_eq!(from[0]["every_seconds"], 30.0);
+    let action = from[0]["action"].as_str().unwrap();
+    assert!(
+        action.starts_with("direct-tcpip to 203.0.113.10:443") && action.ends_with("\nHEAD / HTTP/1.0"),
+        "{action}"
+    );
+    let right = from[0]["right"].as_str().unwrap();
+    assert!(right.contains("port-forwarding,permitopen=\"203.0.113.10:443\""), "{right}");
+    assert!(through[0]["action"].as_str().unwrap().starts_with("through this device, from plain: "));
+    let text = stdout(&cliffwatch(folder.path(), &["access", "linux"]));
+    assert!(
+        text.contains("direct-tcpip to TARGET") && text.contains("when:  every 30s, and when a rule asks"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_neither_is_status_2() {
     let folder = folder(&[("inventory.yaml", INVENTORY)]);
     let output = cliffwatch(folder.path(), &["access", "plan"]);

@@ -28,8 +28,6 @@ pub(super) struct Lives {
     whole_at: Option<u64>,
     /// The names under `/run/netns`, with their inodes, that no process was found for at that census.
     unread: BTreeSet<(String, u64)>,
-    /// How many of them can be no namespace that was found.
-    hidden: usize,
 }
 
 /// One namespace.
@@ -110,6 +108,9 @@ impl Lives {
         }
         let mut naming = Naming::new(census, &others);
         let seen: BTreeSet<u64> = others.iter().map(|found| found.inode).collect();
+        let owners: BTreeSet<String> = (before.iter().filter(|(inode, _)| seen.contains(inode)))
+            .filter_map(|(_, life)| life.evidence.clone())
+            .collect();
         for (_, life) in before.iter().filter(|(inode, _)| !whole || seen.contains(inode)) {
             naming.keep(&life.table.scope.name, life.run.as_ref());
         }
@@ -118,7 +119,12 @@ impl Lives {
                 Some(life) => {
                     Life { reader: found.reader, seen: census.now, net: found.net.or(life.net), ..life }
                 }
-                None => self.begin(found, naming.of(found), device, census.now),
+                None => {
+                    let name = naming.of(found);
+                    let is_newborn = self.is_newborn(found, &name, &owners);
+                    let life = Life::begin(found, name, device, census.now, is_newborn);
+                    Life { is_settled: is_newborn || !self.has_counted, ..life }
+                }
             };
             self.lives.insert(found.inode, life);
         }
@@ -131,37 +137,19 @@ impl Lives {
         self.unread = self.unread_names(census);
         // A namespace without a known name may be any of the names; one whose inode root sees is none of them.
         let nameless = |life: &&Life| life.run.is_none() && life.net.is_none();
-        self.hidden = self.unread.len().saturating_sub(self.lives.values().filter(nameless).count());
-        let hidden = (self.hidden > 0).then_some((self.hidden, census.names.len()));
+        let hidden = self.unread.len().saturating_sub(self.lives.values().filter(nameless).count());
+        let hidden = (hidden > 0).then_some((hidden, census.names.len()));
         Outcome { complete: whole, hidden }
     }
 
-    /// A namespace that was not known.
-    fn begin(&self, found: &Found, name: Name, device: &DeviceName, now: u64) -> Life {
-        let born = found.start.filter(|start| self.is_newborn(*start, &name));
-        let scope = Scope::new("netns", &name.text);
-        Life {
-            table: Arc::new(TableKey::new(device.clone(), scope, TableKind::Conntrack, "nf_conntrack")),
-            epoch: born.and_then(|start| Epoch::new(&format!("netns:{}:{start}", found.inode)).ok()),
-            is_settled: born.is_some() || !self.has_counted,
-            is_shown: false,
-            total: 0,
-            evidence: evidence(found),
-            reader: found.reader,
-            seen: now,
-            net: found.net,
-            run: name.run,
-        }
-    }
-
-    /// Whether a namespace began after the last census. Its process must have, and it can be none of those
-    /// that had no process then.
-    fn is_newborn(&self, start: u64, name: &Name) -> bool {
-        let was_unread = match &name.run {
-            Some(run) => self.unread.contains(run),
-            None => self.hidden > 0 && !name.is_container,
+    /// Whether a namespace began after the last census. Its process must have, and that alone proves nothing, as it
+    /// may have entered an old one: its container must be new, too, or its name under `/run/netns`.
+    fn is_newborn(&self, found: &Found, name: &Name, owners: &BTreeSet<String>) -> bool {
+        let is_new = match &name.run {
+            Some(run) => !self.unread.contains(run),
+            None => name.is_container && evidence(found).is_some_and(|owner| !owners.contains(&owner)),
         };
-        self.whole_at.is_some_and(|whole_at| start >= whole_at) && !was_unread
+        is_new && self.whole_at.zip(found.start).is_some_and(|(whole_at, start)| start >= whole_at)
     }
 
     fn unread_names(&self, census: &Census) -> BTreeSet<(String, u64)> {
@@ -182,9 +170,27 @@ impl Lives {
 }
 
 impl Life {
+    /// A namespace that was not known.
+    fn begin(found: &Found, name: Name, device: &DeviceName, now: u64, is_newborn: bool) -> Self {
+        let born = found.start.filter(|_| is_newborn);
+        let scope = Scope::new("netns", &name.text);
+        Self {
+            table: Arc::new(TableKey::new(device.clone(), scope, TableKind::Conntrack, "nf_conntrack")),
+            epoch: born.and_then(|start| Epoch::new(&format!("netns:{}:{start}", found.inode)).ok()),
+            is_settled: is_newborn,
+            is_shown: false,
+            total: 0,
+            evidence: evidence(found),
+            reader: found.reader,
+            seen: now,
+            net: found.net,
+            run: name.run,
+        }
+    }
+
     /// Notes what was read; whether there is a table to show.
     pub(super) fn look(&mut self, row: &Row) -> bool {
-        self.total = row.total();
+        self.total = row.total(None);
         self.is_shown |= row.used() > 0 || self.total > 0;
         self.is_shown
     }
@@ -193,7 +199,7 @@ impl Life {
     /// the last look and either its counters went back or it belongs to another container.
     fn goes_on(&self, found: &Found) -> bool {
         let is_new_process = found.start.is_some_and(|start| start > self.seen);
-        let went_back = found.row.as_ref().is_some_and(|row| row.total() < self.total);
+        let went_back = found.row.as_ref().is_some_and(|row| row.total(None) < self.total);
         let is_another = match (&self.evidence, evidence(found)) {
             (Some(before), Some(now)) => *before != now,
             _ => false,

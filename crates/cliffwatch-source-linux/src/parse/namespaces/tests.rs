@@ -163,6 +163,15 @@ fn the_history_of_a_namespace_that_may_be_old_is_no_event() {
         ns(13, 901, device.now + 1, "red", "5 2 1.0=4", "")
     ));
     assert_eq!(tables(&made), ["blue 5 999", "red 5 4"]);
+    // A process without a container may have entered an old namespace, and so may one of a container that has its own.
+    device.census(&ns(16, 920, 20, "", "5 2", OTHER));
+    let entered = device.census(&format!(
+        "{}{}{}",
+        ns(16, 920, 20, "", "5 2", OTHER),
+        ns(17, 921, device.now + 1, "", "5 2 1.0=3e7", "/user.slice"),
+        ns(18, 922, device.now + 1, "", "5 2 1.0=3e7", OTHER),
+    ));
+    assert_eq!(tables(&entered), ["docker-aaaad07c4f7b 5 0", "inode-17 5 -", "docker-aaaad07c4f7b-18 5 -"]);
     // A process that began before the last census brought no new namespace.
     let older = device.census(&ns(15, 10, 20, "", "5 2 1.0=4", DOCKER));
     assert_eq!(tables(&older), ["docker-3f9ad07c4f7b 5 -"]);
