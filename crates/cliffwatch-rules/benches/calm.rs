@@ -1,7 +1,8 @@
 //! How often the built-in rules page and warn about healthy traffic, and how early they tell of what is not.
 //!
-//! `cargo bench -p cliffwatch-rules --bench calm -- [TABLE_MONTHS]` (default 24). The traffic is made up and
-//! the same on every run: a day and a week with their own shapes, growth of 2 % a week, noise that lasts,
+//! `cargo bench -p cliffwatch-rules --bench calm -- [TABLE_MONTHS_AT_60_S [TABLE_MONTHS_AT_10_S]]` (default 24
+//! and an eighth of that). The traffic is made up and the same on every run: a day and a week with their own
+//! shapes, growth of 2 % a week, noise that lasts,
 //! bursts with heavy tails, deploys that drop a part of the connections and get it back, steps that stay.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing)]
 
@@ -17,13 +18,14 @@ const MONTH_S: i64 = 30 * 86_400;
 const TABLES_A_POLL: usize = 8;
 
 fn main() {
-    let months = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(24usize);
+    let mut months = std::env::args().skip(1).filter_map(|arg| arg.parse::<usize>().ok());
+    let slow = months.next().unwrap_or(24);
+    let fast = months.next().unwrap_or(slow.div_ceil(8));
     for interval in [10, 60] {
         lead_times(interval);
     }
-    for interval in [60, 10] {
-        calm(interval, if interval == 10 { months.div_ceil(8) } else { months });
-    }
+    calm(60, slow);
+    calm(10, fast);
 }
 
 /// Healthy tables for a month each.

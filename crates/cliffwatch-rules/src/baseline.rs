@@ -1,6 +1,8 @@
 use cliffwatch_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::coarse::Coarse;
+
 const HOUR_MICROS: i64 = 3_600_000_000;
 /// Seven days, so that an hour is compared with all hours of a week.
 const HOURS_MAX: usize = 7 * 24;
@@ -14,9 +16,10 @@ pub(crate) struct Baseline {
     /// The hour that is being counted, in hours since 1970, and its sum so far.
     current: Option<(i64, u64)>,
     /// Oldest first.
-    hours: Vec<u32>,
+    #[serde(with = "crate::coarse::hex")]
+    hours: Vec<Coarse>,
     /// Of the hours; kept, because a device with clashes asks at every reading.
-    median: Option<u32>,
+    median: Option<u64>,
 }
 
 impl Baseline {
@@ -29,7 +32,7 @@ impl Baseline {
                 if self.hours.len() >= HOURS_MAX {
                     self.hours.remove(0);
                 }
-                self.hours.push(u32::try_from(*sum / WINDOWS_PER_HOUR).unwrap_or(u32::MAX));
+                self.hours.push(Coarse::of(*sum / WINDOWS_PER_HOUR));
                 self.current = Some((hour, amount));
                 self.median = median(&self.hours);
             }
@@ -39,17 +42,17 @@ impl Baseline {
 
     #[cfg(test)]
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.hours.capacity() * size_of::<u32>()
+        self.hours.capacity() * size_of::<Coarse>()
     }
 
     /// The median increase in 5 minutes, or nothing before the first hour is over.
-    pub(crate) fn median(&self) -> Option<u32> {
+    pub(crate) fn median(&self) -> Option<u64> {
         self.median
     }
 }
 
-fn median(hours: &[u32]) -> Option<u32> {
-    let mut sorted = hours.to_vec();
+fn median(hours: &[Coarse]) -> Option<u64> {
+    let mut sorted: Vec<u64> = hours.iter().filter_map(|hour| hour.known()).collect();
     sorted.sort_unstable();
     sorted.get(sorted.len() / 2).copied()
 }
@@ -77,9 +80,9 @@ mod tests {
     fn a_week_is_kept() {
         let mut baseline = Baseline::default();
         for hour in 0..1000 {
-            baseline.add(u64::MAX, Timestamp::from_secs(hour * 3600));
+            baseline.add(12 << 40, Timestamp::from_secs(hour * 3600));
         }
         assert_eq!(baseline.hours.len(), HOURS_MAX);
-        assert_eq!(baseline.median(), Some(u32::MAX));
+        assert_eq!(baseline.median(), Some(1 << 40));
     }
 }

@@ -20,14 +20,26 @@ pub(crate) struct Ring {
 }
 
 /// The readings of one slot. Sums are whole numbers: what is saved is what is continued from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Bucket {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Row", into = "Row")]
+pub(crate) struct Bucket {
     /// Slots since 1970.
     slot: i64,
     readings: u32,
     sum: u64,
     /// The readings' distances from the slot's beginning, in milliseconds.
     offsets_ms: u64,
+}
+
+/// What a reading did to a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It went into the newest slot, which others had begun.
+    Joined,
+    /// It is the only one of the newest slot.
+    Begun,
+    /// It changed the past.
+    Past,
 }
 
 /// An average at its average time.
@@ -76,39 +88,62 @@ impl Points {
 
 impl Ring {
     /// Takes a reading. A correction replaces the reading of its slot where that is the only one.
-    pub(crate) fn add(&mut self, value: u64, at: Timestamp, width: Duration, correction: bool) {
+    pub(crate) fn add(&mut self, value: u64, at: Timestamp, width: Duration, correction: bool) -> Added {
         let width = micros(width);
         let (slot, offset) = (at.as_micros().div_euclid(width), at.as_micros().rem_euclid(width));
         let value = value.min(VALUE_MAX);
         let added =
             Bucket { slot, readings: 1, sum: value, offsets_ms: u64::try_from(offset / 1_000).unwrap_or(0) };
-        // Nearly always the newest slot, or the next one.
-        let place = match self.buckets.last() {
-            Some(last) if last.slot < slot => self.buckets.len(),
-            _ => self.buckets.partition_point(|bucket| bucket.slot < slot),
-        };
-        match self.buckets.get_mut(place) {
-            Some(known) if known.slot == slot && correction && known.readings == 1 => *known = added,
-            Some(known) if known.slot == slot => known.merge(added),
-            _ => self.insert(place, added),
+        match self.buckets.last_mut() {
+            Some(newest) if newest.slot == slot => newest.take(added, correction),
+            Some(newest) if newest.slot > slot => self.add_late(added, correction),
+            _ => {
+                if self.buckets.len() >= BUCKETS_MAX {
+                    self.buckets.remove(0);
+                }
+                self.buckets.push(added);
+                Added::Begun
+            }
         }
     }
 
-    fn insert(&mut self, place: usize, added: Bucket) {
-        if self.buckets.len() < BUCKETS_MAX {
+    /// Takes a reading of a slot before the newest.
+    fn add_late(&mut self, added: Bucket, correction: bool) -> Added {
+        let place = self.buckets.partition_point(|bucket| bucket.slot < added.slot);
+        if let Some(known) = self.buckets.get_mut(place).filter(|bucket| bucket.slot == added.slot) {
+            known.take(added, correction);
+        } else if self.buckets.len() < BUCKETS_MAX {
             self.buckets.insert(place, added);
         } else if let Some(place) = place.checked_sub(1) {
             // The oldest makes room; what is older than it comes too late.
             self.buckets.remove(0);
             self.buckets.insert(place, added);
         }
+        Added::Past
+    }
+
+    /// The newest slot that was read.
+    pub(crate) fn newest(&self) -> Option<Bucket> {
+        self.buckets.last().copied()
     }
 
     /// The points of the `window` that ends at `now`, the newest [`POINTS_MAX`] of them.
     pub(crate) fn points(&self, now: Timestamp, window: Duration, width: Duration) -> Points {
+        self.points_with(None, now, window, width)
+    }
+
+    /// The same where `newest` stands for the newest slot.
+    pub(crate) fn points_with(
+        &self,
+        newest: Option<Bucket>,
+        now: Timestamp,
+        window: Duration,
+        width: Duration,
+    ) -> Points {
         let (oldest, width) = (-window.as_secs_f64(), micros(width));
         let mut points = Points::default();
-        for bucket in &self.buckets {
+        let before = self.buckets.len() - usize::from(newest.is_some()).min(self.buckets.len());
+        for bucket in self.buckets.iter().take(before).chain(&newest) {
             let point = bucket.point(now, width);
             if point.at_s > oldest && point.at_s <= 0.0 {
                 points.push(point);
@@ -154,6 +189,28 @@ impl Ring {
 }
 
 impl Bucket {
+    /// When its readings were on average.
+    pub(crate) fn at(&self, width: Duration) -> Timestamp {
+        let offset_ms = i64::try_from(self.offsets_ms / u64::from(self.readings)).unwrap_or(0);
+        let start = self.slot.saturating_mul(micros(width));
+        Timestamp::from_micros(start.saturating_add(offset_ms.saturating_mul(1_000)))
+    }
+
+    /// Whether an instant lies in its slot.
+    pub(crate) fn shares_slot(&self, at: Timestamp, width: Duration) -> bool {
+        let since = at.as_micros().saturating_sub(self.slot.saturating_mul(micros(width)));
+        (0..micros(width)).contains(&since)
+    }
+
+    fn take(&mut self, added: Self, correction: bool) -> Added {
+        if correction && self.readings == 1 {
+            *self = added;
+            return Added::Begun;
+        }
+        self.merge(added);
+        Added::Joined
+    }
+
     fn merge(&mut self, other: Self) {
         self.readings = self.readings.saturating_add(other.readings);
         self.sum = self.sum.saturating_add(other.sum);
@@ -180,12 +237,24 @@ fn micros(width: Duration) -> i64 {
 /// A bucket as it is saved: its slot as the distance from the one before, which is short.
 type Row = (i64, u32, u64, u64);
 
+impl From<Row> for Bucket {
+    fn from((slot, readings, sum, offsets_ms): Row) -> Self {
+        Self { slot, readings: readings.max(1), sum, offsets_ms }
+    }
+}
+
+impl From<Bucket> for Row {
+    fn from(Bucket { slot, readings, sum, offsets_ms }: Bucket) -> Self {
+        (slot, readings, sum, offsets_ms)
+    }
+}
+
 impl From<Vec<Row>> for Ring {
     fn from(rows: Vec<Row>) -> Self {
         let mut before = 0i64;
         let bucket = |(distance, readings, sum, offsets_ms): Row| {
             before = before.saturating_add(distance);
-            Bucket { slot: before, readings: readings.max(1), sum, offsets_ms }
+            Bucket::from((before, readings, sum, offsets_ms))
         };
         Self { buckets: rows.into_iter().take(BUCKETS_MAX).map(bucket).collect() }
     }

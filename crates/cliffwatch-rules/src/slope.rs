@@ -32,22 +32,44 @@ pub(crate) struct Slope {
 impl Slope {
     /// Fits points in time order; two at least.
     pub(crate) fn of(points: &[Point]) -> Option<Self> {
-        let mut pairs = [0.0; PAIRS_MAX];
+        let mut pairs = [Key::default(); PAIRS_MAX];
         let pairs = slopes(points, &mut pairs);
-        let count = pairs.len();
+        let last = pairs.len().checked_sub(1)?;
+        let half = pairs.len() / 2;
         let reach = confidence_ranks(points.len());
-        let mut rank = |rank: usize| {
-            let rank = rank.min(count.checked_sub(1)?);
-            Some(*pairs.select_nth_unstable_by(rank, f64::total_cmp).1)
-        };
-        let low = rank((count / 2).saturating_sub(reach))?;
-        let high = rank(count / 2 + reach)?;
+        let (low, high) = (half.saturating_sub(reach), (half + reach).min(last));
         // Of an even number the lower one: a doubt is decided against an alarm.
-        let middle = rank(count.saturating_sub(1) / 2)?;
+        let rank = last / 2;
+        // Selecting parts the pairs into lower and higher ones, where the ends of the range are.
+        let (lower, &mut middle, higher) = pairs.select_nth_unstable(rank);
+        let of =
+            |part: &mut [Key], rank: usize| (rank < part.len()).then(|| *part.select_nth_unstable(rank).1);
+        let low = of(lower, low).unwrap_or(middle);
+        let high = high.checked_sub(rank + 1).and_then(|rank| of(higher, rank)).unwrap_or(middle);
         let halves = (points.len() >= HALVED_MIN).then(|| halves(points)).flatten();
         let newest = points.get(points.len().saturating_sub(NEWEST)..).and_then(median_slope)?;
-        Some(Self { middle, low, high, halves, newest })
+        Some(Self { middle: middle.slope(), low: low.slope(), high: high.slope(), halves, newest })
     }
+}
+
+/// A slope as a whole number of the same order (the total order of IEEE 754): selecting among many is
+/// mostly comparing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(i64);
+
+impl Key {
+    fn of(slope: f64) -> Self {
+        Self(flipped(slope.to_bits().cast_signed()))
+    }
+
+    fn slope(self) -> f64 {
+        f64::from_bits(flipped(self.0).cast_unsigned())
+    }
+}
+
+/// All bits but the sign's inverted where it is set; its own inverse.
+fn flipped(bits: i64) -> i64 {
+    bits ^ ((bits >> 63) & i64::MAX)
 }
 
 fn halves(points: &[Point]) -> Option<(f64, f64)> {
@@ -56,14 +78,14 @@ fn halves(points: &[Point]) -> Option<(f64, f64)> {
 }
 
 fn median_slope(points: &[Point]) -> Option<f64> {
-    let mut pairs = [0.0; PAIRS_MAX];
+    let mut pairs = [Key::default(); PAIRS_MAX];
     let pairs = slopes(points, &mut pairs);
     let rank = pairs.len().checked_sub(1)? / 2;
-    Some(*pairs.select_nth_unstable_by(rank, f64::total_cmp).1)
+    Some(pairs.select_nth_unstable(rank).1.slope())
 }
 
 /// The slopes of all pairs that are far enough apart.
-fn slopes<'a>(points: &[Point], pairs: &'a mut [f64; PAIRS_MAX]) -> &'a mut [f64] {
+fn slopes<'a>(points: &[Point], pairs: &'a mut [Key; PAIRS_MAX]) -> &'a mut [Key] {
     let apart = APART_MIN.as_secs_f64();
     let mut places = pairs.iter_mut();
     let mut count = 0;
@@ -74,7 +96,7 @@ fn slopes<'a>(points: &[Point], pairs: &'a mut [f64; PAIRS_MAX]) -> &'a mut [f64
                 continue;
             }
             if let Some(place) = places.next() {
-                *place = (later.value - earlier.value) / seconds;
+                *place = Key::of((later.value - earlier.value) / seconds);
                 count += 1;
             }
         }

@@ -1,18 +1,14 @@
 //! The recent past of a table's use at three scales, and how fast it moves at each.
 
-use std::cell::OnceCell;
 use std::time::Duration;
 
 use cliffwatch_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ring::{Points, Ring};
+use crate::lane::Lane;
+use crate::ring::{POINTS_MAX, Point, Points, Ring};
 use crate::slope::Slope;
 
-/// Points that a slope needs, however rare the readings are.
-const POINTS_MIN: usize = 4;
-/// Below this share of the readings that a window should hold, nothing is known; in tenths.
-const COVERAGE_TENTHS: u128 = 6;
 /// A slope is believed for four times as long as it was measured.
 const BELIEVED_TIMES: f64 = 4.0;
 /// The newer half rises this much faster than the whole: growth that is younger than the window.
@@ -47,12 +43,12 @@ impl Scale {
 
     /// Twelve slots and a half, so that 300 seconds lie between the first and the last point of readings
     /// that come every 10 or 60 seconds and jitter.
-    fn window(self) -> Duration {
+    pub(crate) fn window(self) -> Duration {
         self.width() * 25 / 2
     }
 
     /// What must lie between the first and the last point.
-    fn span_min(self) -> Duration {
+    pub(crate) fn span_min(self) -> Duration {
         self.width() * 10
     }
 }
@@ -60,21 +56,21 @@ impl Scale {
 /// Averages of a table's use.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trend {
-    minutes: Ring,
-    half_hour: Ring,
-    hours: Ring,
+    minutes: Lane,
+    half_hour: Lane,
+    hours: Lane,
 }
 
 impl Trend {
     pub(crate) fn add(&mut self, used: u64, at: Timestamp, correction: bool) {
-        for scale in Scale::ALL {
-            self.ring_mut(scale).add(used, at, scale.width(), correction);
-        }
+        self.minutes.add(Scale::Minutes, used, at, correction);
+        self.half_hour.add(Scale::HalfHour, used, at, correction);
+        self.hours.add(Scale::Hours, used, at, correction);
     }
 
     /// What comes now has nothing to do with what was.
     pub(crate) fn clear(&mut self) {
-        Scale::ALL.into_iter().for_each(|scale| self.ring_mut(scale).clear());
+        [&mut self.minutes, &mut self.half_hour, &mut self.hours].into_iter().for_each(Lane::clear);
     }
 
     #[cfg(test)]
@@ -83,6 +79,10 @@ impl Trend {
     }
 
     pub(crate) fn ring(&self, scale: Scale) -> &Ring {
+        self.lane(scale).ring()
+    }
+
+    fn lane(&self, scale: Scale) -> &Lane {
         match scale {
             Scale::Minutes => &self.minutes,
             Scale::HalfHour => &self.half_hour,
@@ -90,47 +90,22 @@ impl Trend {
         }
     }
 
-    fn ring_mut(&mut self, scale: Scale) -> &mut Ring {
-        match scale {
-            Scale::Minutes => &mut self.minutes,
-            Scale::HalfHour => &mut self.half_hour,
-            Scale::Hours => &mut self.hours,
-        }
-    }
-
-    /// The points of a scale's window, or nothing where they are too few to speak for it. Readings that
-    /// are rarer than the scale's slots get a window of four.
-    pub(crate) fn points(&self, scale: Scale, now: Timestamp) -> Option<Points> {
-        let (ring, width) = (self.ring(scale), scale.width());
-        let mut window = scale.window();
-        let mut points = ring.points(now, window, width);
-        if points.as_slice().len() <= crate::ring::POINTS_MAX / 2 + 1 {
-            let cadence = ring.cadence(width);
-            window = window.max(cadence * 9 / 2);
-            points = ring.points(now, window, width);
-            let (read, due) = (points.as_slice().len(), window.as_micros() / cadence.as_micros().max(1));
-            if read < POINTS_MIN || read as u128 * 10 < due.min(12) * COVERAGE_TENTHS {
-                return None;
-            }
-        }
-        (points.span_s() >= scale.span_min().as_secs_f64()).then_some(points)
-    }
-
     /// The highest average of the half hour before the newest minutes: where the table came from.
-    pub(crate) fn high_before(&self, now: Timestamp) -> Option<f64> {
+    fn high_before(&self, now: Timestamp) -> Option<f64> {
         let then = now.minus(Scale::Minutes.window());
         let width = Scale::HalfHour.width();
-        let points = self.half_hour.points(then, Scale::HalfHour.window(), width);
+        let points = self.ring(Scale::HalfHour).points(then, Scale::HalfHour.window(), width);
         points.as_slice().iter().map(|point| point.value).reduce(f64::max)
     }
 }
 
-/// How a table moves, seen from one instant. Slopes are computed when they are asked for, and once.
-#[derive(Debug)]
+/// How a table moves, seen from one instant.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Course<'a> {
     trend: &'a Trend,
     now: Timestamp,
-    paces: [OnceCell<Option<Pace>>; 3],
+    /// Whether the instant is before the newest reading.
+    past: bool,
 }
 
 /// How fast it moves at one scale.
@@ -147,32 +122,30 @@ pub(crate) struct Pace {
     pub(crate) points: usize,
     /// The rise between the last two of them.
     pub(crate) last_per_s: f64,
+    /// How many times the median of the older half the newest points are, every one of them: a step that
+    /// is made and stands has no slope.
+    pub(crate) leap: f64,
 }
 
 impl<'a> Course<'a> {
     pub(crate) fn new(trend: &'a Trend, now: Timestamp) -> Self {
-        Self { trend, now, paces: Default::default() }
+        Self { trend, now, past: false }
     }
 
     /// The same table some time ago.
     pub(crate) fn before(&self, by: Duration) -> Self {
-        Self::new(self.trend, self.now.minus(by))
+        Self { now: self.now.minus(by), past: true, ..*self }
     }
 
     /// Whether use moved by less than `by` over the window: nothing to compute then. Nothing where too
     /// little was read.
     pub(crate) fn is_still(&self, scale: Scale, by: f64) -> Option<bool> {
-        Some(self.trend.points(scale, self.now)?.range() < by)
+        Some(self.trend.lane(scale).range(scale, self.now)? < by)
     }
 
     pub(crate) fn pace(&self, scale: Scale) -> Option<Pace> {
-        let [minutes, half_hour, hours] = &self.paces;
-        let cell = match scale {
-            Scale::Minutes => minutes,
-            Scale::HalfHour => half_hour,
-            Scale::Hours => hours,
-        };
-        *cell.get_or_init(|| Pace::of(&self.trend.points(scale, self.now)?))
+        let lane = self.trend.lane(scale);
+        if self.past { lane.pace_at(scale, self.now) } else { lane.pace(scale, self.now) }
     }
 
     /// The finest scale at which enough was read.
@@ -187,9 +160,9 @@ impl<'a> Course<'a> {
 }
 
 impl Pace {
-    fn of(points: &Points) -> Option<Self> {
+    pub(crate) fn of(points: &Points) -> Option<Self> {
         let all = points.as_slice();
-        let mut values = [0.0; crate::ring::POINTS_MAX];
+        let mut values = [0.0; POINTS_MAX];
         let values = values.get_mut(..all.len())?;
         values.iter_mut().zip(all).for_each(|(value, point)| *value = point.value);
         let rank = values.len() / 2;
@@ -201,6 +174,7 @@ impl Pace {
             span_s: points.span_s(),
             points: all.len(),
             last_per_s: (last.value - before.value) / (last.at_s - before.at_s),
+            leap: leap(all)?,
         })
     }
 
@@ -241,6 +215,18 @@ impl Pace {
         let (older, newer) = halves.unwrap_or((low, high));
         (high.max(newer), low.min(older).min(newer))
     }
+}
+
+fn leap(points: &[Point]) -> Option<f64> {
+    let older = points.get(..points.len() / 2)?;
+    let newest = points.get(points.len() - (points.len() / 4).max(2).min(points.len())..)?;
+    let mut values = [0.0; POINTS_MAX];
+    let values = values.get_mut(..older.len())?;
+    values.iter_mut().zip(older).for_each(|(value, point)| *value = point.value);
+    let rank = values.len().checked_sub(1)? / 2;
+    let before = *values.select_nth_unstable_by(rank, f64::total_cmp).1;
+    let now = newest.iter().map(|point| point.value).reduce(f64::min)?;
+    Some(now / before.max(1.0))
 }
 
 /// A rise that is continued: straight, or ever slower. A table whose entries time out fills towards a level

@@ -3,6 +3,8 @@
 use cliffwatch_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::coarse::Coarse;
+
 const HOUR_MICROS: i64 = 3_600_000_000;
 const HOURS_A_DAY: i64 = 24;
 const HOURS: usize = 7 * 24;
@@ -11,28 +13,6 @@ const DAYS_MAX: usize = 15;
 const WEEK: usize = 7;
 /// Days that must each have risen above the one before, in peak and low, to speak of a trend in the first two weeks.
 const RISING_DAYS: usize = 3;
-
-/// A number to one part in a thousand in 16 bits: 6 of magnitude, 10 of detail. 0 is "not known".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Coarse(u16);
-
-impl Coarse {
-    fn of(value: u64) -> Self {
-        let value = value.max(1);
-        let magnitude = value.ilog2();
-        let detail = if magnitude >= 10 { value >> (magnitude - 10) } else { value << (10 - magnitude) };
-        // The leading bit is always set and is not kept; one is added, so that nothing known is 0.
-        let code = (u64::from(magnitude) << 10 | (detail & 0x3ff)) + 1;
-        Self(u16::try_from(code).unwrap_or(u16::MAX))
-    }
-
-    fn known(self) -> Option<u64> {
-        let code = u64::from(self.0.checked_sub(1)?);
-        let (magnitude, detail) = (code >> 10, code & 0x3ff | 0x400);
-        Some(if magnitude >= 10 { detail << (magnitude - 10) } else { detail >> (10 - magnitude) })
-    }
-}
 
 /// What is usual for a table.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +23,7 @@ pub(crate) struct Week {
     high: u64,
     low: u64,
     /// The peak of each hour of the week, when it was last read; empty before the first whole hour.
+    #[serde(with = "crate::coarse::hex")]
     peaks: Vec<Coarse>,
     /// Peak and low of each day, oldest first; the newest is the day that is being read.
     days: Vec<(Coarse, Coarse)>,
@@ -142,7 +123,8 @@ impl Week {
     fn weekly_ratios(&self) -> impl Iterator<Item = f64> {
         let whole = self.days.get(..self.days.len().saturating_sub(1)).unwrap_or_default();
         let pairs = whole.iter().zip(whole.iter().skip(WEEK));
-        pairs.filter_map(|((before, _), (after, _))| Some(number(after.known()?) / number(before.known()?)))
+        let ratio = |before, after| number(after) / number(before).max(1.0);
+        pairs.filter_map(move |((before, _), (after, _))| Some(ratio(before.known()?, after.known()?)))
     }
 
     fn rising_days(&self) -> Option<[f64; 3]> {
@@ -196,16 +178,6 @@ mod tests {
         let mut week = Week::default();
         hours.enumerate().for_each(|(hour, used)| week.add(used, t(hour.try_into().unwrap())));
         week
-    }
-
-    #[test]
-    fn numbers_are_kept_to_a_part_in_a_thousand() {
-        for value in [1, 2, 5, 1_023, 1_024, 1_025, 262_144, 999_999, u64::MAX] {
-            let kept = Coarse::of(value).known().unwrap();
-            assert!(kept <= value && value - kept <= value / 1_000, "{kept} for {value}");
-        }
-        assert_eq!(Coarse::default().known(), None);
-        assert_eq!(Coarse::of(0).known(), Some(1), "an idle hour is known");
     }
 
     #[test]

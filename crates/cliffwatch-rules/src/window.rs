@@ -12,14 +12,14 @@ const BUCKETS_MAX: usize = 22;
 
 /// What a counter lost or refused in the last 5 minutes. Empty, and without memory, while nothing happens.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<Row>", into = "Vec<Row>")]
 pub(crate) struct Window {
     /// In time order; amounts are never zero.
     buckets: Vec<Bucket>,
 }
 
 /// Increases that were seen close together.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "(i64, i64, u64)", into = "(i64, i64, u64)")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Bucket {
     /// When the first of them may have begun.
     from: Timestamp,
@@ -83,15 +83,30 @@ impl Bucket {
     }
 }
 
-impl From<(i64, i64, u64)> for Bucket {
-    fn from((from, to, amount): (i64, i64, u64)) -> Self {
-        Self { from: Timestamp::from_micros(from), to: Timestamp::from_micros(to), amount }
+/// A bucket as it is saved: its end as the distance from the one before, and its length, which are short.
+type Row = (i64, i64, u64);
+
+impl From<Vec<Row>> for Window {
+    fn from(rows: Vec<Row>) -> Self {
+        let mut end = 0i64;
+        let bucket = |(distance, length, amount): Row| {
+            end = end.wrapping_add(distance);
+            let from = Timestamp::from_micros(end.wrapping_sub(length));
+            Bucket { from, to: Timestamp::from_micros(end), amount }
+        };
+        Self { buckets: rows.into_iter().take(BUCKETS_MAX).map(bucket).collect() }
     }
 }
 
-impl From<Bucket> for (i64, i64, u64) {
-    fn from(bucket: Bucket) -> Self {
-        (bucket.from.as_micros(), bucket.to.as_micros(), bucket.amount)
+impl From<Window> for Vec<Row> {
+    fn from(window: Window) -> Self {
+        let mut end = 0i64;
+        let row = |Bucket { from, to, amount }: Bucket| {
+            let distance = to.as_micros().wrapping_sub(end);
+            end = to.as_micros();
+            (distance, end.wrapping_sub(from.as_micros()), amount)
+        };
+        window.buckets.into_iter().map(row).collect()
     }
 }
 
@@ -127,6 +142,16 @@ mod tests {
         window.add(7, t(-300), TEN, t(100));
         assert_eq!(window.sum(t(100), MINUTE), 1);
         assert_eq!(window.sum(t(100), WINDOW_SPAN), 6);
+    }
+
+    #[test]
+    fn what_is_saved_is_what_is_continued_from() {
+        let mut window = Window::default();
+        for (amount, at) in [(3, -200), (9, 0), (1, 40)] {
+            window.add(amount, t(at), TEN, t(at));
+        }
+        let text = serde_json::to_string(&window).unwrap();
+        assert_eq!(serde_json::from_str::<Window>(&text).unwrap(), window, "{text}");
     }
 
     #[test]

@@ -74,12 +74,13 @@ impl Watch {
             *told.firing.entry((event.rule.clone(), event.severity)).or_default() += 1;
             if event.severity >= Severity::Warning {
                 told.warned.push(format!(
-                    "day {} {:05}: {} {}: {}",
+                    "day {} {:05}: {} {}: {}; usual {}",
                     at / 86_400,
                     at % 86_400,
                     event.rule,
                     event.severity,
-                    event.summary
+                    event.summary,
+                    event.evidence.get("usual_peak").unwrap_or(&"unknown".into())
                 ));
                 told.first_warning.get_or_insert(at);
             }

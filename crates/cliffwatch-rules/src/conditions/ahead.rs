@@ -10,6 +10,7 @@ use super::utilization::is_read_alone;
 use crate::outlook::Forecast;
 use crate::summary::spoken;
 use crate::table::TableView;
+use crate::trend::Course;
 use crate::verdict::Verdict;
 
 /// How long a table fills anew after a change of role, epoch or limit: longer than the idle timeouts of
@@ -21,9 +22,9 @@ const USUAL_TIMES: f64 = 1.2;
 /// What is usual and comes this near to the limit, in percent, excuses nothing.
 const USUAL_PERCENT_MAX: f64 = 90.0;
 /// A table this full, in percent, has only paused.
-const FULL_PERCENT: f64 = 90.0;
+pub(super) const FULL_PERCENT: f64 = 90.0;
 /// "Sustained": it held this long ago as well.
-const SUSTAINED: Duration = Duration::from_secs(60);
+pub(super) const SUSTAINED: Duration = Duration::from_secs(60);
 /// Without a baseline only a table this full …
 const FIRST_FILL: f64 = 80.0;
 /// … or one that is full this soon is critical.
@@ -106,7 +107,7 @@ impl Brink {
             Some(usual) => used >= usual * self.times_usual,
             None => used * 100.0 >= limit * FIRST_FILL || is_within(full, FIRST_WITHIN),
         };
-        unusual && is_running(view) && self.held(view, limit)
+        unusual && is_running(view.course) && self.held(view, limit)
     }
 
     /// Whether it was as full, and as near to full, a minute ago.
@@ -118,8 +119,8 @@ impl Brink {
 }
 
 /// Whether the very last step still is at least half as fast as the rise: a burst ends before its slope does.
-fn is_running(view: &TableView<'_>) -> bool {
-    let pace = view.course.finest();
+pub(super) fn is_running(course: &Course<'_>) -> bool {
+    let pace = course.finest();
     pace.and_then(|pace| Some(pace.last_per_s * 2.0 >= pace.curve()?.per_s)).unwrap_or(false)
 }
 

@@ -58,7 +58,7 @@ impl Colliding {
     /// Back at the everyday level, which may lie above the clearing line: as far below what is unusual as that
     /// line is below the raising one.
     fn is_usual(&self, view: &TableView<'_>) -> bool {
-        let line = |median: u32| f64::from(median) * self.times_median * self.clear / self.raise;
+        let line = |median: u64| reading::number(median) * self.times_median * self.clear / self.raise;
         let collisions = reading::number(collisions(view));
         view.memory.usual_collisions.median().is_some_and(|median| collisions < line(median))
     }
@@ -67,7 +67,7 @@ impl Colliding {
         let collisions = reading::number(collisions(view));
         let share = set_ups(view).is_none_or(|set_ups| collisions * 1_000.0 >= set_ups * self.per_thousand);
         let median = view.memory.usual_collisions.median();
-        share && median.is_some_and(|median| collisions >= f64::from(median) * self.times_median)
+        share && median.is_some_and(|median| collisions >= reading::number(median) * self.times_median)
     }
 
     fn line(&self) -> Line {
@@ -82,7 +82,7 @@ impl Colliding {
         evidence.insert("collisions_in_5m".into(), json!(collisions));
         evidence.insert("usual_in_5m".into(), json!(median));
         evidence.insert("set_ups_in_5m".into(), json!(set_ups(view)));
-        let usual = median.map_or_else(|| "unknown".to_owned(), |median| grouped(median.into()));
+        let usual = median.map_or_else(|| "unknown".to_owned(), grouped);
         let text = format!("{} in 5 min, usual are {usual}", counted(collisions, "collision", "collisions"));
         Explanation {
             value: Some(reading::number(collisions)),

@@ -4,13 +4,13 @@ use cliffwatch_model::Severity;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::ahead::{self, Brink, PAUSE};
+use super::ahead::{self, Brink, PAUSE, SUSTAINED};
 use super::reading::{self, number};
 use crate::outlook::Forecast;
 use crate::span;
 use crate::summary::{self, grouped};
 use crate::table::TableView;
-use crate::trend::Scale;
+use crate::trend::{Course, Scale};
 use crate::verdict::{Explanation, Verdict};
 
 /// A table will be full soon.
@@ -61,6 +61,18 @@ impl Default for TimeToFull {
 /// the table is not full within hours.
 const STILL_SHARE: f64 = 0.05;
 
+/// How far ahead the table is seen full.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reach {
+    /// Within minutes, and the rise goes on: a burst ends before its slope does.
+    Minutes,
+    /// Within the hour; half an hour says the same, and even the slowest rise that the readings allow fills
+    /// it. A burst leaves a slope behind that points an hour ahead.
+    Hour,
+}
+
+/// What points an hour ahead did so this long ago as well.
+const SUSTAINED_HOUR: Duration = Duration::from_secs(300);
 /// How much later than the time that is warned of the slowest rise may fill the table.
 const SURELY_TIMES: f64 = 4.0;
 /// How much later the last half hour may see it full.
@@ -111,7 +123,9 @@ impl TimeToFull {
         let full = view.course.time_to(used, limit);
         if full == Forecast::Unknown {
             Verdict::Unknown
-        } else if self.is_soon(view, full, limit - used) && !ahead::is_usual(view, used, 1) {
+        } else if self.reach(view.course, used, limit).is_some_and(|reach| self.lasts(view, reach, limit))
+            && !ahead::is_usual(view, used, 1)
+        {
             let near = self.brink().is_near(view, used);
             Verdict::Raised(if near { Severity::Critical } else { Severity::Warning })
         } else if ahead::is_within(full, self.clear_within) {
@@ -121,18 +135,32 @@ impl TimeToFull {
         }
     }
 
-    /// Whether it is full within minutes; or within the hour, where half an hour says the same and even the
-    /// slowest rise that the readings allow fills it. A burst leaves a slope behind that points an hour ahead.
-    fn is_soon(&self, view: &TableView<'_>, full: Forecast, room: f64) -> bool {
-        if ahead::is_within(full, self.critical_within) {
-            return true;
+    /// What a course says of the time to full.
+    fn reach(&self, course: &Course<'_>, used: f64, limit: f64) -> Option<Reach> {
+        let full = course.time_to(used, limit);
+        if ahead::is_within(full, self.critical_within) && ahead::is_running(course) {
+            return Some(Reach::Minutes);
         }
-        let Forecast::Within { latest: Some(latest), .. } = full else { return false };
+        let Forecast::Within { latest: Some(latest), .. } = full else { return None };
         let within_s = self.within.as_secs_f64();
-        let longer = view.course.pace(Scale::HalfHour).and_then(|pace| pace.curve()?.time_to(room));
-        ahead::is_within(full, self.within)
+        let longer = course.pace(Scale::HalfHour).and_then(|pace| pace.curve()?.time_to(limit - used));
+        let sure = ahead::is_within(full, self.within)
             && latest <= within_s * SURELY_TIMES
-            && longer.is_some_and(|seconds| seconds <= within_s * ALIKE_TIMES)
+            && longer.is_some_and(|seconds| seconds <= within_s * ALIKE_TIMES);
+        sure.then_some(Reach::Hour)
+    }
+
+    /// Whether the same was foreseen some time ago: one look at an hour ahead tells as much of noise as of a
+    /// rise, and what was reported as tomorrow's peak does not become a warning within one reading.
+    fn lasts(&self, view: &TableView<'_>, reach: Reach, limit: f64) -> bool {
+        let foreseen = |before: Duration| {
+            let then = view.course.before(before);
+            then.finest().is_some_and(|pace| self.reach(&then, pace.newest, limit).is_some())
+        };
+        match reach {
+            Reach::Minutes => view.open != Some(Severity::Info) || foreseen(SUSTAINED),
+            Reach::Hour => foreseen(SUSTAINED_HOUR),
+        }
     }
 
     /// The report on tomorrow: never a reason for what already warned to go on warning.

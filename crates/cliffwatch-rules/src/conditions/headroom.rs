@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use cliffwatch_model::Severity;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::ahead;
 use super::reading::{self, number};
+use super::{Line, ahead};
 use crate::span;
-use crate::summary::{grouped, spoken};
+use crate::summary::{self, grouped, spoken};
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
 
@@ -26,7 +26,13 @@ pub struct Headroom {
     pub established_max: Duration,
     /// … where the table was at least this full, in percent: elsewhere it hurts nobody.
     pub established_floor: f64,
+    /// A bound per destination is worth a report from this fill on, in percent: no harm is done while flows
+    /// are spread, and it would be if they had one destination.
+    pub bound_fill: f64,
 }
+
+/// A bound per destination is clear below this share of where it is reported.
+const BOUND_CLEAR: f64 = 0.9;
 
 impl Default for Headroom {
     fn default() -> Self {
@@ -36,6 +42,7 @@ impl Default for Headroom {
             entries_a_bucket: 4.0,
             established_max: Duration::from_secs(86_400),
             established_floor: 10.0,
+            bound_fill: 100.0,
         }
     }
 }
@@ -53,18 +60,19 @@ struct Findings {
 
 impl Headroom {
     pub(super) fn check(&self) -> Result<(), String> {
-        let numbers = [self.times_peak, self.entries_a_bucket, self.established_floor];
+        let numbers = [self.times_peak, self.entries_a_bucket, self.established_floor, self.bound_fill];
         if numbers.iter().all(|value| value.is_finite() && *value >= 0.0) {
             return Ok(());
         }
-        Err("times_peak, entries_a_bucket and established_floor must be numbers from 0 up".to_owned())
+        let names = "times_peak, entries_a_bucket, established_floor and bound_fill";
+        Err(format!("{names} must be numbers from 0 up"))
     }
 
     pub(super) fn judge(&self, view: &TableView<'_>) -> Verdict {
         if let Err(verdict) = ahead::used(view) {
             return verdict;
         }
-        let Some(limit) = ahead::limit(view) else { return Verdict::Unknown };
+        let Some(limit) = ahead::limit(view) else { return self.judge_bound(view) };
         let Findings { peak, buckets, established } = self.findings(view, limit);
         if peak.is_some() || buckets.is_some() || established.is_some() {
             Verdict::Raised(Severity::Info)
@@ -73,6 +81,11 @@ impl Headroom {
         } else {
             Verdict::Unknown
         }
+    }
+
+    fn judge_bound(&self, view: &TableView<'_>) -> Verdict {
+        let line = Line { raise: self.bound_fill, clear: self.bound_fill * BOUND_CLEAR };
+        view.fill_percent().map_or(Verdict::Unknown, |percent| line.judge(percent, Severity::Info))
     }
 
     /// The highest use of the last week, once enough of it was read.
@@ -98,11 +111,7 @@ impl Headroom {
         let peak = self.peak(view);
         evidence.insert("peak_of_the_week".into(), json!(peak));
         let Some(limit) = ahead::limit(view) else {
-            return Explanation {
-                text: "its limit is not known".to_owned(),
-                evidence,
-                ..Explanation::default()
-            };
+            return self.explain_bound(view, evidence);
         };
         let findings = self.findings(view, limit);
         let mut texts = Vec::new();
@@ -135,6 +144,24 @@ impl Headroom {
             threshold: Some(self.times_peak),
             unit: "x",
             text: texts.join("; "),
+            evidence,
+        }
+    }
+}
+
+impl Headroom {
+    fn explain_bound(&self, view: &TableView<'_>, evidence: Map<String, Value>) -> Explanation {
+        if view.reading.capacity.is_err() {
+            let text = "its limit is not known".to_owned();
+            return Explanation { text, evidence, ..Explanation::default() };
+        }
+        let text =
+            format!("{}, a bound for each destination: spread flows pass it unharmed", summary::fill(view));
+        Explanation {
+            value: view.fill_percent(),
+            threshold: Some(self.bound_fill),
+            unit: "%",
+            text,
             evidence,
         }
     }

@@ -69,7 +69,31 @@ fn the_event_says_it_in_numbers() {
 #[test]
 fn a_step_is_no_growth() {
     let mut lab = lab();
-    lab.run("20000x60 45000x60 65000x60 45000x90", &[]);
+    lab.run("30000x60 45000x60 65000x60 45000x90", &[]);
+    assert_eq!(growth(&mut lab), [""; 0]);
+}
+
+#[test]
+fn use_that_doubles_within_a_minute_and_stands_is_growth() {
+    for interval in [5u32, 10, 30, 60] {
+        let mut lab = lab();
+        lab.interval = interval.into();
+        let (hour, minute) = (3_600 / interval, 60 / interval);
+        lab.run(&format!("30000x{hour} 30000+{}x{minute} 60000x{hour}", 30_000 / minute), &[]);
+        let event = lab.events.iter().find(|event| event.state == AlertState::Firing).unwrap().clone();
+        assert!(event.summary.contains("2.0 times what it was within"), "{}", event.summary);
+        let news = growth(&mut lab);
+        let first: i64 = news[0].split(' ').next().unwrap().parse().unwrap();
+        assert!((3_660..=3_960).contains(&first), "every {interval} s: {news:?}");
+        assert!(news[0].ends_with("firing warning") && news[2].ends_with("resolved warning"), "{news:?}");
+        assert_eq!(news.len(), 3, "firing, recovering, resolved: {news:?}");
+    }
+}
+
+#[test]
+fn a_burst_to_twice_the_use_that_falls_at_once_is_no_growth() {
+    let mut lab = lab();
+    lab.run("30000x360 30000+5000x6 60000-1000x30 30000x60", &[]);
     assert_eq!(growth(&mut lab), [""; 0]);
 }
 

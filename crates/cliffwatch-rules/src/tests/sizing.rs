@@ -1,6 +1,6 @@
 //! Rules that compare: set-ups with ends, limits with peaks, load with sessions.
 
-use cliffwatch_model::{AlertState, Setting};
+use cliffwatch_model::{AlertState, Bound, Setting};
 
 use super::lab::Lab;
 
@@ -113,4 +113,16 @@ fn load_that_rises_with_the_sessions_is_told_with_the_alert() {
         );
         assert_eq!(event.evidence.contains_key("load_with_sessions"), told);
     }
+}
+
+#[test]
+fn more_than_one_destination_may_have_is_reported_and_no_more() {
+    let mut lab = lab();
+    lab.bound(Bound::PerDestination);
+    lab.run("40000x60", &[]);
+    assert!(of("headroom", &mut lab).is_empty());
+    lab.run("109000x60 95000x60", &[]);
+    assert_eq!(of("headroom", &mut lab), ["610 headroom firing info"]);
+    lab.run("89000x60", &[]);
+    assert!(of("headroom", &mut lab).last().unwrap().ends_with("resolved info"));
 }

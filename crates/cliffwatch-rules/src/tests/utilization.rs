@@ -148,18 +148,20 @@ fn what_is_not_measured_is_no_verdict() {
 fn what_is_full_by_design_never_warns() {
     let mut standby = Lab::new();
     standby.table().role = Role::Standby;
-    let mut spread = Lab::new();
-    spread.bound(Bound::PerDestination);
     let mut first_address = Lab::new();
     pool(&mut first_address, 64_512);
     first_address.table().role = Role::Member;
     let mut low_tier = Lab::new();
     pool(&mut low_tier, 512);
-    for mut lab in [standby, spread, first_address, low_tier] {
+    for mut lab in [standby, first_address, low_tier] {
         let limit = lab.table().capacity.unwrap().limit.get();
         lab.run(&format!("{}x60", limit + limit / 11), &[]);
         assert!(lab.news().is_empty());
     }
+    let mut spread = Lab::new();
+    spread.bound(Bound::PerDestination);
+    spread.run("1090x60", &[]);
+    assert_eq!(spread.news(), ["0 headroom firing info"]);
 }
 
 fn pool(lab: &mut Lab, ports: u64) {
