@@ -90,11 +90,10 @@ impl Trend {
         }
     }
 
-    /// The highest average of the half hour before the newest minutes: where the table came from.
-    fn high_before(&self, now: Timestamp) -> Option<f64> {
+    /// The highest average of a scale's window before the newest minutes.
+    fn high_before(&self, scale: Scale, now: Timestamp) -> Option<f64> {
         let then = now.minus(Scale::Minutes.window());
-        let width = Scale::HalfHour.width();
-        let points = self.ring(Scale::HalfHour).points(then, Scale::HalfHour.window(), width);
+        let points = self.ring(scale).points(then, scale.window(), scale.width());
         points.as_slice().iter().map(|point| point.value).reduce(f64::max)
     }
 }
@@ -153,9 +152,9 @@ impl<'a> Course<'a> {
         Scale::ALL.into_iter().find_map(|scale| self.pace(scale))
     }
 
-    /// Where the table came from: the highest average of the half hour before the newest minutes.
-    pub(crate) fn high_before(&self) -> Option<f64> {
-        self.trend.high_before(self.now)
+    /// Where the table came from: the highest average of a scale's window before the newest minutes.
+    pub(crate) fn high_before(&self, scale: Scale) -> Option<f64> {
+        self.trend.high_before(scale, self.now)
     }
 }
 

@@ -10,7 +10,7 @@ use super::utilization::is_read_alone;
 use crate::outlook::Forecast;
 use crate::summary::spoken;
 use crate::table::TableView;
-use crate::trend::Course;
+use crate::trend::{Course, Scale};
 use crate::verdict::Verdict;
 
 /// How long a table fills anew after a change of role, epoch or limit: longer than the idle timeouts of
@@ -74,16 +74,18 @@ pub(super) fn is_within(forecast: Forecast, span: Duration) -> bool {
     forecast.seconds().is_some_and(|seconds| seconds <= span.as_secs_f64())
 }
 
-/// Whether this is no news: at this time of the week use is about as high, or it was within the last half
-/// hour, and that has not hurt. A deploy that drops connections and gets them back, a nightly backup and a
-/// Monday morning all grow fast.
+/// Whether this is no news: at this time of the week use is about as high, or it was so lately, and that
+/// has not hurt. A deploy that drops connections and gets them back, a nightly backup and a Monday morning
+/// all grow fast; and what goes up and down within hours points at the limit whenever it goes up. Who looks
+/// minutes ahead remembers half an hour, who looks an hour ahead three.
 pub(super) fn is_usual(view: &TableView<'_>, used: f64, hours_ahead: u32) -> bool {
     let harmless =
         |high: f64| limit(view).is_none_or(|limit| high * USUAL_TIMES * 100.0 < limit * USUAL_PERCENT_MAX);
     let (week, now) = (&view.memory.week, view.reading.observed_at);
     let on_course = week.usual(now, 0).map(number).is_some_and(|usual| used <= usual * USUAL_TIMES);
     let ahead = week.usual(now, hours_ahead).map(number);
-    let returns = view.course.high_before().is_some_and(|high| used <= high && harmless(high));
+    let lately = if hours_ahead == 0 { Scale::HalfHour } else { Scale::Hours };
+    let returns = view.course.high_before(lately).is_some_and(|high| used <= high && harmless(high));
     returns || (on_course && ahead.is_some_and(harmless))
 }
 

@@ -121,11 +121,11 @@ impl TimeToFull {
             return ahead::calm(view);
         }
         let full = view.course.time_to(used, limit);
+        let usual = |reach| ahead::is_usual(view, used, if reach == Reach::Hour { 1 } else { 0 });
+        let news = |reach: &Reach| !usual(*reach) && self.lasts(view, *reach, limit);
         if full == Forecast::Unknown {
             Verdict::Unknown
-        } else if self.reach(view.course, used, limit).is_some_and(|reach| self.lasts(view, reach, limit))
-            && !ahead::is_usual(view, used, 1)
-        {
+        } else if self.reach(view.course, used, limit).filter(news).is_some() {
             let near = self.brink().is_near(view, used);
             Verdict::Raised(if near { Severity::Critical } else { Severity::Warning })
         } else if ahead::is_within(full, self.clear_within) {

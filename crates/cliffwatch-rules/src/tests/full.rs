@@ -116,6 +116,16 @@ fn a_burst_does_not_point_an_hour_ahead() {
 }
 
 #[test]
+fn what_goes_up_and_down_every_hour_does_not_point_at_the_limit() {
+    let mut lab = lab();
+    lab.run(&"30000+167x180 60000-167x180 ".repeat(8), &[]);
+    let news = forecasts(&mut lab);
+    assert!(news.len() <= 3, "only the first time: {news:?}");
+    lab.run("30000+167x360", &[]);
+    assert!(!forecasts(&mut lab).is_empty(), "it goes on where it used to turn");
+}
+
+#[test]
 fn days_that_lead_to_seventy_percent_are_reported_and_no_more() {
     let mut lab = lab();
     lab.interval = 600;
