@@ -11,7 +11,7 @@ use crate::table::{Table, TableMemory};
 use crate::tracks::Tracks;
 
 /// The form that this version writes. Fields may be added to it; a meaning that changes gets a new number.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A saved row that cannot be continued from.
 #[derive(Debug, thiserror::Error)]
