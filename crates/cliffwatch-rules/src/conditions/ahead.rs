@@ -19,6 +19,8 @@ use crate::verdict::Verdict;
 pub(super) const PAUSE: Duration = Duration::from_secs(600);
 /// Growth up to this many times the usual peak of the hour is the usual growth.
 const USUAL_TIMES: f64 = 1.2;
+/// Use comes back up to this many times the average of a quarter hour: its peaks lie above it.
+const RETURN_TIMES: f64 = 1.1;
 /// What is usual and comes this near to the limit, in percent, excuses nothing.
 const USUAL_PERCENT_MAX: f64 = 90.0;
 /// A table this full, in percent, has only paused.
@@ -85,7 +87,8 @@ pub(super) fn is_usual(view: &TableView<'_>, used: f64, hours_ahead: u32) -> boo
     let on_course = week.usual(now, 0).map(number).is_some_and(|usual| used <= usual * USUAL_TIMES);
     let ahead = week.usual(now, hours_ahead).map(number);
     let lately = if hours_ahead == 0 { Scale::HalfHour } else { Scale::Hours };
-    let returns = view.course.high_before(lately).is_some_and(|high| used <= high && harmless(high));
+    let returns =
+        view.course.high_before(lately).is_some_and(|high| used <= high * RETURN_TIMES && harmless(high));
     returns || (on_course && ahead.is_some_and(harmless))
 }
 
