@@ -90,9 +90,9 @@ impl Trend {
         }
     }
 
-    /// The highest average of a scale's window before the newest minutes.
-    fn high_before(&self, scale: Scale, now: Timestamp) -> Option<f64> {
-        let then = now.minus(Scale::Minutes.window());
+    /// The highest average of the half hour before the newest minutes: where the table came from.
+    fn high_before(&self, now: Timestamp) -> Option<f64> {
+        let (then, scale) = (now.minus(Scale::Minutes.window()), Scale::HalfHour);
         let points = self.ring(scale).points(then, scale.window(), scale.width());
         points.as_slice().iter().map(|point| point.value).reduce(f64::max)
     }
@@ -152,9 +152,9 @@ impl<'a> Course<'a> {
         Scale::ALL.into_iter().find_map(|scale| self.pace(scale))
     }
 
-    /// Where the table came from: the highest average of a scale's window before the newest minutes.
-    pub(crate) fn high_before(&self, scale: Scale) -> Option<f64> {
-        self.trend.high_before(scale, self.now)
+    /// Where the table came from: the highest average of the half hour before the newest minutes.
+    pub(crate) fn high_before(&self) -> Option<f64> {
+        self.trend.high_before(self.now)
     }
 }
 

@@ -9,6 +9,8 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 const HOURS_A_DAY: i64 = 24;
 const HOURS: usize = 7 * 24;
 const DAYS_MAX: usize = 15;
+/// Hours that are "lately".
+const HOURS_LATELY: i64 = 3;
 /// Days of a week.
 const WEEK: usize = 7;
 /// Days that must each have risen above the one before, in peak and low, to speak of a trend in the first two weeks.
@@ -88,6 +90,12 @@ impl Week {
         let ahead = || (0..=i64::from(hours.max(1))).map(move |n| now.saturating_add(n));
         let of = |shift: i64| ahead().filter_map(move |hour| self.peak_of(hour.saturating_sub(shift))).max();
         of(0).or_else(|| of(HOURS_A_DAY))
+    }
+
+    /// The highest use of the three hours before this one.
+    pub(crate) fn lately(&self, at: Timestamp) -> Option<u64> {
+        let now = at.as_micros().div_euclid(HOUR_MICROS);
+        (1..=HOURS_LATELY).filter_map(|ago| self.peak_of(now.saturating_sub(ago))).max()
     }
 
     fn peak_of(&self, hour: i64) -> Option<u64> {

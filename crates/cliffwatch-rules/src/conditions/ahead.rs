@@ -10,7 +10,7 @@ use super::utilization::is_read_alone;
 use crate::outlook::Forecast;
 use crate::summary::spoken;
 use crate::table::TableView;
-use crate::trend::{Course, Scale};
+use crate::trend::Course;
 use crate::verdict::Verdict;
 
 /// How long a table fills anew after a change of role, epoch or limit: longer than the idle timeouts of
@@ -19,8 +19,6 @@ use crate::verdict::Verdict;
 pub(super) const PAUSE: Duration = Duration::from_secs(600);
 /// Growth up to this many times the usual peak of the hour is the usual growth.
 const USUAL_TIMES: f64 = 1.2;
-/// Use comes back up to this many times the average of a quarter hour: its peaks lie above it.
-const RETURN_TIMES: f64 = 1.1;
 /// What is usual and comes this near to the limit, in percent, excuses nothing.
 const USUAL_PERCENT_MAX: f64 = 90.0;
 /// A table this full, in percent, has only paused.
@@ -86,10 +84,14 @@ pub(super) fn is_usual(view: &TableView<'_>, used: f64, hours_ahead: u32) -> boo
     let (week, now) = (&view.memory.week, view.reading.observed_at);
     let on_course = week.usual(now, 0).map(number).is_some_and(|usual| used <= usual * USUAL_TIMES);
     let ahead = week.usual(now, hours_ahead).map(number);
-    let lately = if hours_ahead == 0 { Scale::HalfHour } else { Scale::Hours };
-    let returns =
-        view.course.high_before(lately).is_some_and(|high| used <= high * RETURN_TIMES && harmless(high));
+    let before = view.course.high_before();
+    let lately = if hours_ahead == 0 { before } else { highest(before, week.lately(now).map(number)) };
+    let returns = lately.is_some_and(|high| used <= high && harmless(high));
     returns || (on_course && ahead.is_some_and(harmless))
+}
+
+fn highest(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::max)
 }
 
 /// When growth is critical: so full, full so soon, for a minute, and this far above what is usual.
