@@ -2,6 +2,7 @@
 
 mod alert;
 mod device;
+mod diagnosis;
 mod poll;
 mod rule;
 mod sample;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 pub(crate) use alert::{Alert, AlertDetail, Gathered, WorstAlert};
 pub(crate) use device::{Device, Reachability};
+pub(crate) use diagnosis::Diagnosis;
 pub(crate) use poll::Poll;
 pub(crate) use rule::Rule;
 pub(crate) use sample::Sample;

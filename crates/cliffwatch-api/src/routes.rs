@@ -2,6 +2,7 @@
 
 mod alerts;
 mod devices;
+mod diagnosis;
 mod health;
 mod metrics;
 mod polls;
@@ -82,6 +83,7 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(devices::device))
         .routes(routes!(tables::tables))
         .routes(routes!(tables::table))
+        .routes(routes!(diagnosis::diagnosis))
         .routes(routes!(samples::samples))
         .routes(routes!(alerts::alerts))
         .routes(routes!(alerts::alert))

@@ -1,14 +1,18 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use cliffwatch_model::{AlertEvent, EvidenceItem, Fix, PollerName};
-use cliffwatch_rules::RuleSet;
+use cliffwatch_model::{
+    AlertEvent, DeviceName, DeviceSettings, Diagnosis, EvidenceItem, Fix, PollerName, Remedy, TableId,
+};
+use cliffwatch_rules::{Diagnosed, RuleSet};
 use cliffwatch_source::{Clock, HubStatus, SourceFactory};
 use cliffwatch_store::Store;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::live::Live;
 use crate::outbox::Outbox;
+use crate::pipeline::Input;
 use crate::scheduler::Changes;
 use crate::stats::Stats;
 
@@ -26,6 +30,24 @@ pub enum ReloadError {
     Busy,
 }
 
+/// The pipeline answers within microseconds once it is asked: longer means that it is stuck.
+const DIAGNOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there is no diagnosis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no diagnosis now: the service is stopping, or too busy")]
+pub struct Busy;
+
+/// A diagnosis with its remedies in the words of a platform, or in plain ones where it has none.
+pub fn word(
+    diagnosed: Diagnosed,
+    factory: Option<&dyn SourceFactory>,
+    settings: &DeviceSettings,
+) -> Diagnosis {
+    let own = |remedy: &Remedy| factory.and_then(|factory| factory.fix(remedy, settings));
+    diagnosed.worded(|remedy| own(remedy).unwrap_or_else(|| remedy.plain()))
+}
+
 /// What the API and the commands may know and ask of the running service.
 #[derive(Clone)]
 pub struct Handle {
@@ -37,6 +59,8 @@ pub struct Handle {
     pub(crate) store: watch::Receiver<Option<Arc<dyn Store>>>,
     pub(crate) rules: Arc<ArcSwap<RuleSet>>,
     pub(crate) factories: Arc<Vec<Arc<dyn SourceFactory>>>,
+    /// Questions to the pipeline, which alone knows the rules' memory.
+    pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) reloads: mpsc::Sender<ReloadRequest>,
     pub(crate) last_reload_ok: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -87,6 +111,30 @@ impl Handle {
         };
         let remedies = cliffwatch_rules::remedies(rule.kind, alert, gathered);
         remedies.iter().filter_map(|remedy| factory.fix(remedy, &device.device_settings)).collect()
+    }
+
+    /// What is wrong with a table, why and what to do, as of its newest reading. Nothing for a table that is
+    /// not known.
+    ///
+    /// # Errors
+    /// When the service is stopping, or too busy to answer soon.
+    pub async fn diagnose(&self, device: &DeviceName, table: TableId) -> Result<Option<Diagnosis>, Busy> {
+        let (answer, answered) = oneshot::channel();
+        let question = Input::Diagnose { device: device.clone(), table, answer };
+        let asked = async {
+            self.inputs.send(question).await.map_err(|_stopped| Busy)?;
+            answered.await.map_err(|_stopped| Busy)
+        };
+        let found = tokio::time::timeout(DIAGNOSE_TIMEOUT, asked).await.map_err(|_elapsed| Busy)??;
+        Ok(found.map(|diagnosed| self.worded(device, diagnosed)))
+    }
+
+    fn worded(&self, device: &DeviceName, diagnosed: Diagnosed) -> Diagnosis {
+        let platform = diagnosed.diagnosis.platform.clone();
+        let factory = self.factories.iter().find(|factory| factory.platform() == platform);
+        let settings = self.live.device(device).map(|status| Arc::clone(&status.device_settings));
+        let settings = settings.unwrap_or_default();
+        word(diagnosed, factory.map(|factory| &**factory), &settings)
     }
 
     /// How the platforms' shared parts are doing.

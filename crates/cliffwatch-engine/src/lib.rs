@@ -27,7 +27,7 @@ mod stats;
 pub mod testkit;
 mod writer;
 
-pub use handle::{Handle, ReloadError};
+pub use handle::{Busy, Handle, ReloadError, word};
 pub use scheduler::Changes;
 pub use service::{Options, Plan, Service, StartError, StoreOpener};
 pub use stats::{Histogram, Stats};

@@ -9,11 +9,11 @@ use cliffwatch_model::{
     TableId, Timestamp,
 };
 use cliffwatch_rules::{
-    DeviceFacts, Engine, Incidents, Maintenance, Notice, RuleSet, Surroundings, Topology, paging,
+    DeviceFacts, Diagnosed, Engine, Incidents, Maintenance, Notice, RuleSet, Surroundings, Topology, paging,
 };
 use cliffwatch_source::Clock;
 use cliffwatch_store::{DeviceChange, RuleStateChange};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::backlog::{Backlog, Entry};
 use crate::live::Live;
@@ -36,6 +36,8 @@ pub(crate) enum Input {
     Configure { rules: Arc<RuleSet>, maintenance: Arc<[Maintenance]>, devices: Vec<Arc<Device>> },
     /// What the store knew of the time before our start.
     Resume(Box<Resumed>),
+    /// Somebody wants to know what is wrong with a table.
+    Diagnose { device: DeviceName, table: TableId, answer: oneshot::Sender<Option<Diagnosed>> },
     /// Save every device's state: the service stops.
     SaveAll,
     /// Nothing comes after this.
@@ -127,6 +129,9 @@ impl Pipeline {
             Input::Poll(poll) => self.fold(poll),
             Input::Configure { rules, maintenance, devices } => self.configure(rules, maintenance, devices),
             Input::Resume(resumed) => self.resume(*resumed),
+            Input::Diagnose { device, table, answer } => {
+                let _nobody_waits = answer.send(self.rules.diagnose(&device, table)).is_err();
+            }
             Input::SaveAll => self.save_all(),
             Input::Stop => {}
         }

@@ -12,7 +12,8 @@ use cliffwatch_model::{
     Poll, Severity, TableId, Timestamp,
 };
 use cliffwatch_rules::{
-    DeviceFacts, Engine, Incidents, Maintenance, Notice, RuleSet, Silence, Surroundings, Topology, paging,
+    DeviceFacts, Diagnosed, Engine, Incidents, Maintenance, Notice, RuleSet, Silence, Surroundings, Topology,
+    paging,
 };
 use serde::Serialize;
 
@@ -146,6 +147,16 @@ impl Replay {
                 lead.fired_at = lead.fired_at.or(Some(event.at));
             }
         }
+    }
+
+    /// What is wrong with a table, as of what was replayed; nothing for a table that was not read.
+    pub fn diagnose(&self, device: &DeviceName, table: TableId) -> Option<Diagnosed> {
+        self.engine.diagnose(device, table)
+    }
+
+    /// The tables that a device has now, with their names as people read them.
+    pub fn tables_of(&self, device: &DeviceName) -> Vec<(TableId, Arc<str>)> {
+        self.engine.tables_of(device)
     }
 
     /// What it came to.

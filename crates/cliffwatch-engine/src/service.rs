@@ -149,6 +149,7 @@ impl Service {
             store: store_seen,
             rules: Arc::new(ArcSwap::new(Arc::clone(&plan.rules))),
             factories: Arc::new(factories),
+            inputs: inputs.clone(),
             reloads,
             last_reload_ok: Arc::new(AtomicBool::new(true)),
         };

@@ -124,6 +124,7 @@ pub(crate) async fn run_pipeline(mut pipeline: Pipeline, mut inputs: mpsc::Recei
                 pipeline.take(Input::Resume(resumed));
                 break;
             }
+            Ok(Some(question @ Input::Diagnose { .. })) => pipeline.take(question),
             Ok(Some(Input::SaveAll | Input::Stop) | None) | Err(_) => break,
         }
     }

@@ -1,12 +1,12 @@
 //! A [`Handle`] without a running service behind it, for the tests of what holds one.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use cliffwatch_model::{AlertEvent, Device, DeviceName, Observation, PollerName, Timestamp};
-use cliffwatch_rules::RuleSet;
+use cliffwatch_rules::{Engine, RuleSet};
 use cliffwatch_source::{Clock, SourceFactory};
 use cliffwatch_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::handle::ReloadRequest;
 use crate::live::{DeviceStatus, Live};
 use crate::outbox::Outbox;
+use crate::pipeline::Input;
 use crate::{Changes, Handle, ReloadError, Stats};
 
 /// A service that stands still: what is known is what a test says.
@@ -21,6 +22,17 @@ pub struct Still {
     handle: Handle,
     store: watch::Sender<Option<Arc<dyn Store>>>,
     reloads: mpsc::Receiver<ReloadRequest>,
+    /// What diagnoses; the events of tests are their own.
+    engine: Arc<Mutex<Engine>>,
+}
+
+/// Answers what the pipeline of a running service would.
+async fn answer(mut questions: mpsc::Receiver<Input>, engine: Arc<Mutex<Engine>>) {
+    while let Some(question) = questions.recv().await {
+        let Input::Diagnose { device, table, answer } = question else { continue };
+        let found = engine.lock().unwrap_or_else(PoisonError::into_inner).diagnose(&device, table);
+        let _nobody_waits = answer.send(found).is_err();
+    }
 }
 
 struct Stopped(Timestamp);
@@ -32,7 +44,7 @@ impl Clock for Stopped {
 }
 
 impl Still {
-    /// A service with the built-in rules that knows nothing, at this instant.
+    /// A service with the built-in rules that knows nothing, at this instant. To be made within a runtime.
     ///
     /// # Errors
     /// When its journal cannot be made in the folder.
@@ -46,6 +58,10 @@ impl Still {
         let (outbox, _) = Outbox::open(&folder.join("events.journal"), Arc::clone(&stats))?;
         let (store, store_seen) = watch::channel(None);
         let (asked, reloads) = mpsc::channel(1);
+        let (inputs, questions) = mpsc::channel(1);
+        let rules = Arc::new(RuleSet::builtin());
+        let engine = Arc::new(Mutex::new(Engine::new(Arc::clone(&rules))));
+        tokio::spawn(answer(questions, Arc::clone(&engine)));
         let handle = Handle {
             live: Arc::new(Live::default()),
             stats,
@@ -53,12 +69,13 @@ impl Still {
             clock: Arc::new(Stopped(now)),
             poller,
             store: store_seen,
-            rules: Arc::new(ArcSwap::from_pointee(RuleSet::builtin())),
+            rules: Arc::new(ArcSwap::new(rules)),
             factories: Arc::new(factories),
+            inputs,
             reloads: asked,
             last_reload_ok: Arc::new(AtomicBool::new(true)),
         };
-        Ok(Self { handle, store, reloads })
+        Ok(Self { handle, store, reloads, engine })
     }
 
     /// What is to be tested holds this.
@@ -74,6 +91,8 @@ impl Still {
     /// Takes an observation and what the rules made of it.
     pub fn observe(&self, observation: &Observation, events: &[AlertEvent]) {
         self.handle.live.take(observation, events);
+        let _events_are_the_tests_own =
+            self.engine.lock().unwrap_or_else(PoisonError::into_inner).observe(observation);
     }
 
     /// Changes what is known of a device otherwise.

@@ -142,6 +142,32 @@ pub fn paired_counter(kind: TableKind, counter: &CounterName) -> Option<&'static
     (kind == TableKind::Conntrack && counter.as_str() == "insert_failed").then_some("drop")
 }
 
+/// What a counter that loses nothing yet is a sign of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A chain of the hash is longer than the device wants to search.
+    LongChains,
+    /// A packet belongs to no connection.
+    Invalid,
+    /// Two packets raced for one entry, and nothing was lost: the device settles such races itself.
+    RacesSettled,
+}
+
+/// What an increase of this counter is a sign of, beyond its class.
+///
+/// Linux (net/netfilter/nf_conntrack_core.c): `chaintoolong` since 5.15, `clash_resolve` since 5.10.
+pub fn sign_of(kind: TableKind, counter: &CounterName) -> Option<Sign> {
+    if kind != TableKind::Conntrack {
+        return None;
+    }
+    match counter.as_str() {
+        "chaintoolong" => Some(Sign::LongChains),
+        "invalid" => Some(Sign::Invalid),
+        "clash_resolve" => Some(Sign::RacesSettled),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

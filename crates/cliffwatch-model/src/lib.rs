@@ -7,6 +7,7 @@ mod alert;
 mod capacity;
 mod counter;
 mod device;
+mod diagnosis;
 mod error;
 mod ingest;
 mod name;
@@ -21,8 +22,13 @@ pub mod wire;
 
 pub use alert::{AlertEvent, AlertState, Ask, AskKind, Severity};
 pub use capacity::{Bound, Capacity, CapacityOrigin, CapacityOverrides, CapacityReason};
-pub use counter::{Counter, CounterBits, CounterClass, CounterKind, CounterReading, paired_counter};
+pub use counter::{
+    Counter, CounterBits, CounterClass, CounterKind, CounterReading, Sign, paired_counter, sign_of,
+};
 pub use device::Device;
+pub use diagnosis::{
+    Advice, Confidence, Diagnosis, Figure, Finding, OpenRule, Pattern, Standing, Step, Unjudged,
+};
 pub use error::{ErrorKind, Fault, FaultKind, SourceError};
 pub use ingest::{Ingest, IngestMemory, LIVE_TABLES_MAX};
 pub use name::{CounterName, DeviceName, Epoch, GroupName, NAME_BYTES_MAX, NameError, Platform, PollerName};

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::Setting;
+use crate::{Setting, Unit};
 
-/// What should change on a device, in figures. The rules pick and compute it; the words are the platform's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What should change, in figures. The rules pick and compute it; the words are the platform's.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Remedy {
     /// The limit is too small for what was seen.
     RaiseLimit {
@@ -14,6 +14,15 @@ pub enum Remedy {
         peak: u64,
         /// The limit that gives headroom over them.
         entries: u64,
+    },
+    /// The hash has too few buckets for its limit.
+    AddBuckets {
+        /// What it has.
+        buckets: u64,
+        /// The entries that it is for.
+        limit: u64,
+        /// What it should have.
+        advised: u64,
     },
     /// Idle entries are held for too long.
     LowerTimeout {
@@ -25,6 +34,15 @@ pub enum Remedy {
         to_seconds: u64,
         /// Entries that are idle for longer than that.
         idle_entries: u64,
+        /// Their share of all entries that were listed, 0 to 1.
+        share: f64,
+    },
+    /// Entries may be held for too long; how many are idle is not known.
+    ReviewTimeout {
+        /// The device's own name of the timeout.
+        setting: String,
+        /// What it is, in seconds.
+        seconds: u64,
     },
     /// A translated address runs out of ports towards one destination.
     AddAddresses {
@@ -37,12 +55,94 @@ pub enum Remedy {
         /// How many addresses more give headroom.
         add: u64,
     },
+    /// A pool of ports is too small for what was seen. How many addresses that is, and how many a pool may
+    /// have, the platform knows.
+    GrowPool {
+        /// The most that was in use at once.
+        peak: u64,
+        /// What the pool holds.
+        limit: u64,
+        /// What gives headroom over the peak.
+        wanted: u64,
+        /// What is counted.
+        unit: Unit,
+    },
+    /// Some sources hold most of the entries: look at what runs there.
+    FindSources {
+        /// Who, and how many entries.
+        sources: Vec<(IpAddr, u64)>,
+    },
+    /// New connections come faster than they should: limit them before they reach the device.
+    LimitRate {
+        /// Who makes most of them, where that is known.
+        sources: Vec<(IpAddr, u64)>,
+    },
+    /// The limit was lowered: bring the old one back.
+    RestoreLimit {
+        /// What it was.
+        before: u64,
+        /// What it is.
+        now: u64,
+    },
     /// Our own session should live through a full table, and a new one get in.
     ExemptPoller,
 }
 
+impl Remedy {
+    /// The remedy in words that hold on every platform, for those that have none of their own.
+    pub fn plain(&self) -> Fix {
+        let title = match self {
+            Self::RaiseLimit { peak, entries } => format!(
+                "raise the limit to {entries}, {} times the {peak} that were seen",
+                entries / (*peak).max(1)
+            ),
+            Self::AddBuckets { buckets, limit, advised } => {
+                format!("raise the buckets from {buckets} to {advised}, a quarter of the limit of {limit}")
+            }
+            Self::LowerTimeout { setting, from_seconds, to_seconds, idle_entries, share } => format!(
+                "lower {setting} from {from_seconds} to {to_seconds} s: frees {idle_entries} entries ({:.0} %) that are idle for \
+                 longer",
+                share * 100.0
+            ),
+            Self::ReviewTimeout { setting, seconds } => format!(
+                "look at {setting}, now {seconds} s: what a lower one frees is not known without the entries' idle times"
+            ),
+            Self::AddAddresses { address, used_ports, ports_per_address, add } => format!(
+                "add {add} address(es) to the pool of {address}: {used_ports} of its {ports_per_address} ports are in use towards \
+                 one destination"
+            ),
+            Self::GrowPool { peak, limit, wanted, unit } => format!(
+                "grow the pool from {limit} to {wanted} {unit}, {} times the {peak} that were seen: more public addresses",
+                wanted / (*peak).max(1)
+            ),
+            Self::FindSources { sources } => {
+                format!("look at what runs on the sources that hold most entries: {}", listed(sources))
+            }
+            Self::LimitRate { sources } if sources.is_empty() => {
+                "limit the rate of new connections upstream, before they reach the device".to_owned()
+            }
+            Self::LimitRate { sources } => {
+                format!("limit the rate of new connections upstream, from these first: {}", listed(sources))
+            }
+            Self::RestoreLimit { before, now } => {
+                format!("bring the limit of {before} back, which was lowered to {now}")
+            }
+            Self::ExemptPoller => {
+                "let the poller's own connections past the table, so that a new one gets in while it is full"
+                    .to_owned()
+            }
+        };
+        Fix { title, now: Vec::new(), lasting: Vec::new(), notes: Vec::new() }
+    }
+}
+
+fn listed(sources: &[(IpAddr, u64)]) -> String {
+    let shown = sources.iter().map(|(address, entries)| format!("{address} ({entries} entries)"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 /// A remedy in the words of a platform. It is printed, never applied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fix {
     /// What it does, with its numbers.
     pub title: String,
@@ -55,7 +155,7 @@ pub struct Fix {
 }
 
 /// Lines for a file on the device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigFile {
     /// Where it belongs.
     pub path: String,

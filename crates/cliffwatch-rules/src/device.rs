@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DeviceFacts;
 use crate::conditions::Ways;
+use crate::diagnosis::DeviceSight;
 use crate::load::Loads;
 use crate::table::{CHANGE_SHOWN, Table};
 use crate::tracks::Tracks;
@@ -29,6 +30,8 @@ pub(crate) struct Device {
     /// As many as [`Ingest`](cliffwatch_model::Ingest) keeps: what is gone there is gone here.
     /// Boxed: a tree has room for eleven in each leaf, and most devices have one.
     pub(crate) tables: BTreeMap<TableId, Box<Table>>,
+    /// What its newest polls showed; not saved.
+    pub(crate) sight: DeviceSight,
     /// Counts changes of rules and facts; what was bound before must be bound again.
     pub(crate) generation: u64,
     /// Whether anything beside the tables changed since it was last saved.
@@ -42,6 +45,7 @@ impl Device {
             memory: DeviceMemory::default(),
             tracks: Tracks::default(),
             tables: BTreeMap::new(),
+            sight: DeviceSight::default(),
             generation: 0,
             unsaved: true,
         }

@@ -2,15 +2,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cliffwatch_model::{
-    AlertEvent, AlertState, Ask, DeviceName, ErrorKind, Observation, Outcome, Platform, Severity, TableId,
-    Timestamp,
+    AlertEvent, AlertState, Ask, DeviceName, ErrorKind, Observation, OpenRule, Outcome, Platform, Severity,
+    TableId, Timestamp,
 };
 
 use crate::device::Device;
 use crate::event;
 use crate::lifecycle::Progress;
 use crate::table::Table;
-use crate::{Maintenance, Outlook, RuleSet, StateError, observe, state};
+use crate::{Diagnosed, Maintenance, Outlook, RuleSet, StateError, diagnosis, observe, state};
 
 /// Evaluates the rules. One for the whole process; it reads one device at a time.
 #[derive(Debug)]
@@ -212,6 +212,31 @@ impl Engine {
     /// How a table moves and where that leads, as of its newest reading.
     pub fn outlook(&self, device: &DeviceName, table: TableId) -> Option<Outlook> {
         Outlook::of(&self.devices.get(device)?.tables.get(&table)?.memory)
+    }
+
+    /// What is wrong with a table, why, and what to do; nothing for a table that is not known.
+    pub fn diagnose(&self, name: &DeviceName, id: TableId) -> Option<Diagnosed> {
+        let device = self.devices.get(name)?;
+        let table = device.tables.get(&id)?;
+        let about = |alert: &OpenAlert<'_>| alert.table_id.is_none_or(|table| table == id);
+        let told = |alert: &OpenAlert<'_>| alert.state != AlertState::Pending;
+        let open = self.open_alerts_of(name).filter(|alert| about(alert) && told(alert));
+        let mut alerts: Vec<OpenRule> = open
+            .map(|alert| OpenRule {
+                rule: alert.rule.to_owned(),
+                severity: alert.severity,
+                state: alert.state,
+                onset: alert.onset,
+            })
+            .collect();
+        alerts.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.rule.cmp(&b.rule)));
+        diagnosis::diagnose(name, device, id, table, alerts)
+    }
+
+    /// The tables of a device, by how people read their names.
+    pub fn tables_of(&self, name: &DeviceName) -> Vec<(TableId, Arc<str>)> {
+        let tables = self.devices.get(name).into_iter().flat_map(|device| &device.tables);
+        tables.map(|(id, table)| (*id, Arc::clone(&table.path))).collect()
     }
 
     /// The alerts that are open, in no particular order.

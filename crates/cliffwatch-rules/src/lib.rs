@@ -29,6 +29,7 @@ mod coarse;
 mod conditions;
 mod coverage;
 mod device;
+mod diagnosis;
 mod engine;
 mod event;
 mod flaps;
@@ -64,6 +65,7 @@ pub use conditions::{
     Churn, Colliding, Condition, Growth, Headroom, Line, NewConnections, NoParameters, Refusing, Stale,
     TimeToFull, Utilization,
 };
+pub use diagnosis::Diagnosed;
 pub use engine::{DeviceFacts, Engine, OpenAlert, Verdicts};
 pub use maintenance::{Maintenance, maintained_until, paused_until};
 pub use outlook::{Forecast, Outlook};

@@ -58,6 +58,7 @@ pub(crate) fn observe(
     out: &mut Verdicts,
 ) -> Vec<TableId> {
     device.unsaved = true;
+    device.sight.take(o);
     let Device { facts, memory, tracks, tables, generation, .. } = device;
     let facts = facts.get_or_insert_with(|| DeviceFacts {
         name: o.header.device.clone(),
@@ -144,12 +145,13 @@ impl Pass<'_> {
         device: &mut DeviceMemory,
         out: &mut Verdicts,
     ) {
-        let Table { path, memory, tracks, unsaved } = table;
+        let Table { path, memory, tracks, sight, unsaved } = table;
         *unsaved = true;
         let about = About { facts: self.facts, table: Some((reading.id, path)) };
         self.bind(tracks, about, |rule| rule.is_for_table(self.facts, reading.table.kind), out);
         let late = memory.is_late(reading);
         let signals = Signals::of(reading);
+        sight.take(reading, late);
         memory.take(reading, &signals, self.header, device.ticks);
         let course = Course::new(&memory.trend, reading.observed_at);
         let view = TableView {

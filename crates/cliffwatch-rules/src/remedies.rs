@@ -53,6 +53,7 @@ fn lower_timeout(item: &Value) -> Option<Remedy> {
         from_seconds: figure("timeout_seconds")?,
         to_seconds: figure("to_seconds")?,
         idle_entries: figure("entries_idle_longer")?,
+        share,
     })
 }
 

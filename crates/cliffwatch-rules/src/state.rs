@@ -6,6 +6,7 @@ use cliffwatch_model::{DeviceName, TableId};
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, DeviceMemory};
+use crate::diagnosis::TableSight;
 use crate::lifecycle::Progress;
 use crate::table::{Table, TableMemory};
 use crate::tracks::Tracks;
@@ -101,7 +102,8 @@ pub(crate) fn read(
             Some(id) => {
                 let row: TableRow<TableMemory> = serde_json::from_str(&text).map_err(malformed)?;
                 let tracks = Tracks::restore(row.tracks);
-                let table = Table { path: row.path, memory: row.memory, tracks, unsaved: false };
+                let (path, memory, sight) = (row.path, row.memory, TableSight::default());
+                let table = Table { path, memory, tracks, sight, unsaved: false };
                 device.tables.insert(id, Box::new(table));
             }
         }

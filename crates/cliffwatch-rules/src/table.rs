@@ -11,6 +11,7 @@ use crate::baseline::Baseline;
 use crate::churn::{Imbalance, Rates};
 use crate::coverage::Coverage;
 use crate::device::Sizes;
+use crate::diagnosis::TableSight;
 use crate::periods::Periods;
 use crate::signals::Signals;
 use crate::tracks::Tracks;
@@ -28,13 +29,21 @@ pub(crate) struct Table {
     pub(crate) path: Arc<str>,
     pub(crate) memory: TableMemory,
     pub(crate) tracks: Tracks,
+    /// What the newest polls showed; not saved.
+    pub(crate) sight: TableSight,
     /// Whether it changed since it was last saved.
     pub(crate) unsaved: bool,
 }
 
 impl Table {
     pub(crate) fn new(path: &str) -> Self {
-        Self { path: path.into(), memory: TableMemory::default(), tracks: Tracks::default(), unsaved: true }
+        Self {
+            path: path.into(),
+            memory: TableMemory::default(),
+            tracks: Tracks::default(),
+            sight: TableSight::default(),
+            unsaved: true,
+        }
     }
 }
 

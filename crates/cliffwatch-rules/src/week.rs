@@ -107,6 +107,27 @@ impl Week {
         self.hour.map(|_| (self.peak.max(self.high), self.read))
     }
 
+    /// The peak of an earlier hour of the last week.
+    pub(crate) fn peak_before(&self, at: Timestamp, hours: u32) -> Option<u64> {
+        self.peak_of(at.as_micros().div_euclid(HOUR_MICROS).saturating_sub(i64::from(hours)))
+    }
+
+    /// The lows of the whole days that were read, oldest first.
+    pub(crate) fn lows(&self) -> Vec<u64> {
+        self.whole_days().map(|(_, low)| low).collect()
+    }
+
+    /// Peak and low of each whole day that was read, oldest first.
+    pub(crate) fn whole_days(&self) -> impl Iterator<Item = (u64, u64)> {
+        let whole = self.days.get(..self.days.len().saturating_sub(1)).unwrap_or_default();
+        whole.iter().filter_map(|(peak, low)| peak.known().zip(low.known()))
+    }
+
+    /// How many hours of the week were read.
+    pub(crate) fn hours_read(&self) -> usize {
+        self.read
+    }
+
     /// The peak that is to be expected within a day: least, middle and most.
     pub(crate) fn tomorrow(&self) -> Option<[u64; 3]> {
         self.tomorrow

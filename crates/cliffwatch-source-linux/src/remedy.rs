@@ -1,5 +1,7 @@
 //! Remedies in sysctl lines, nft rules and files. They are printed, never applied.
 
+use std::net::IpAddr;
+
 use cliffwatch_model::{ConfigFile, DeviceSettings, Fix, Remedy, Setting};
 
 use crate::parse::KernelVersion;
@@ -23,9 +25,15 @@ const BUCKETS_SYSCTL: KernelVersion = KernelVersion(4, 7);
 pub(crate) fn fix(remedy: &Remedy, settings: &DeviceSettings) -> Fix {
     match remedy {
         Remedy::RaiseLimit { peak, entries } => raise_limit(*peak, *entries, settings),
-        Remedy::LowerTimeout { setting, from_seconds, to_seconds, idle_entries } => {
-            lower_timeout(setting, *from_seconds, *to_seconds, *idle_entries)
+        Remedy::AddBuckets { advised, .. } => add_buckets(remedy.plain(), *advised, settings),
+        Remedy::LowerTimeout { setting, from_seconds, to_seconds, idle_entries, share } => {
+            lower_timeout(setting, *from_seconds, *to_seconds, *idle_entries, *share)
         }
+        Remedy::ReviewTimeout { .. } => review_timeout(remedy.plain()),
+        Remedy::RestoreLimit { before, .. } => restore_limit(remedy.plain(), *before),
+        Remedy::FindSources { sources } => find_sources(remedy.plain(), sources),
+        Remedy::LimitRate { sources } => limit_rate(remedy.plain(), sources),
+        Remedy::GrowPool { .. } => remedy.plain(),
         Remedy::AddAddresses { address, used_ports, ports_per_address, add } => Fix {
             title: format!(
                 "add {add} public address(es) to the pool of {address}: {used_ports} of its {ports_per_address} ports are in \
@@ -72,11 +80,7 @@ fn raise_limit(peak: u64, entries: u64, settings: &DeviceSettings) -> Fix {
     if number(settings, "nf_conntrack_buckets").is_some_and(|now| now.unsigned_abs() >= buckets) {
         notes.push("the device has enough buckets already: leave them out".into());
     }
-    let set_buckets = if writable {
-        format!("sysctl -w {buckets_line}")
-    } else {
-        format!("echo {buckets} > /sys/module/nf_conntrack/parameters/hashsize")
-    };
+    let set_buckets = set_buckets(buckets, writable);
     let lasting = if writable {
         vec![
             ConfigFile { path: SYSCTL_FILE.into(), lines: vec![buckets_line, limit_line.clone()] },
@@ -103,10 +107,104 @@ fn raise_limit(peak: u64, entries: u64, settings: &DeviceSettings) -> Fix {
     }
 }
 
-fn lower_timeout(setting: &str, from: u64, to: u64, idle: u64) -> Fix {
-    let line = format!("net.netfilter.{setting}={to}");
+/// What sets the number of buckets now.
+fn set_buckets(buckets: u64, writable: bool) -> String {
+    if writable {
+        format!("sysctl -w net.netfilter.nf_conntrack_buckets={buckets}")
+    } else {
+        format!("echo {buckets} > /sys/module/nf_conntrack/parameters/hashsize")
+    }
+}
+
+fn add_buckets(plain: Fix, buckets: u64, settings: &DeviceSettings) -> Fix {
+    let writable = kernel(settings).is_none_or(|kernel| kernel >= BUCKETS_SYSCTL);
+    let file = if writable {
+        let line = format!("net.netfilter.nf_conntrack_buckets={buckets}");
+        ConfigFile { path: SYSCTL_FILE.into(), lines: vec![line] }
+    } else {
+        let line = format!("options nf_conntrack hashsize={buckets}");
+        ConfigFile { path: MODPROBE_FILE.into(), lines: vec![line] }
+    };
+    let mib = buckets.saturating_mul(BUCKET_BYTES).div_ceil(1 << 20).max(1);
     Fix {
-        title: format!("lower {setting} from {from} to {to} s: {idle} entries are idle for longer"),
+        now: vec![set_buckets(buckets, writable)],
+        lasting: vec![file],
+        notes: vec![
+            format!(
+                "memory for the buckets: {mib} MiB; every entry is put into its new place at once, which takes a moment"
+            ),
+            "some kernels move the limit with the buckets: look at nf_conntrack_max afterwards".into(),
+        ],
+        ..plain
+    }
+}
+
+fn restore_limit(plain: Fix, before: u64) -> Fix {
+    let line = format!("net.netfilter.nf_conntrack_max={before}");
+    Fix {
+        now: vec![format!("sysctl -w {line}")],
+        lasting: vec![ConfigFile { path: SYSCTL_FILE.into(), lines: vec![line] }],
+        notes: vec![
+            "find out who lowered it: sysctl.d, kube-proxy, a container runtime, or a reload of the module"
+                .into(),
+        ],
+        ..plain
+    }
+}
+
+fn find_sources(plain: Fix, sources: &[(IpAddr, u64)]) -> Fix {
+    let list = |(address, _): &(IpAddr, u64)| format!("conntrack -L --orig-src {address} | head -n 50");
+    Fix {
+        now: sources.iter().map(list).collect(),
+        notes: vec![
+            "look for connection pools without a limit, clients that never close, and keepalives that keep dead peers".into(),
+            "connections that are closed properly leave the table within two minutes; established idle ones stay for days".into(),
+        ],
+        ..plain
+    }
+}
+
+/// In the raw hook, where a packet that is dropped has not made an entry yet.
+fn limit_rate(plain: Fix, sources: &[(IpAddr, u64)]) -> Fix {
+    let rule = |(address, _): &(IpAddr, u64)| {
+        let family = if address.is_ipv4() { "ip" } else { "ip6" };
+        format!(
+            "nft 'add rule inet cliffwatch limit {family} saddr {address} tcp flags & (syn | ack) == syn limit rate over \
+             RATE/second drop'"
+        )
+    };
+    let mut now = vec![
+        "nft add table inet cliffwatch".to_owned(),
+        "nft 'add chain inet cliffwatch limit { type filter hook prerouting priority -310; }'".to_owned(),
+    ];
+    now.extend(sources.iter().map(rule));
+    let now = if sources.is_empty() { Vec::new() } else { now };
+    Fix {
+        now,
+        notes: vec![
+            "RATE is in new TCP connections and yours to choose: a few times what the source makes when all is well".into(),
+            "on the router before this one is better: what is dropped there costs nothing here".into(),
+        ],
+        ..plain
+    }
+}
+
+fn review_timeout(plain: Fix) -> Fix {
+    Fix {
+        notes: vec![
+            "a lower one frees what has been idle for longer, and breaks connections that are silent for longer than it".into(),
+        ],
+        ..plain
+    }
+}
+
+fn lower_timeout(setting: &str, from: u64, to: u64, idle: u64, share: f64) -> Fix {
+    let line = format!("net.netfilter.{setting}={to}");
+    let percent = share * 100.0;
+    Fix {
+        title: format!(
+            "lower {setting} from {from} to {to} s: {idle} entries ({percent:.0} % of those listed) are idle for longer"
+        ),
         now: vec![format!("sysctl -w {line}")],
         lasting: vec![ConfigFile { path: SYSCTL_FILE.into(), lines: vec![line] }],
         notes: vec![
@@ -204,11 +302,42 @@ mod tests {
             from_seconds: 432_000,
             to_seconds: 86_400,
             idle_entries: 120,
+            share: 0.4,
         };
         let fix = fix(&remedy, &DeviceSettings::new());
         assert_eq!(fix.now, ["sysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=86400"]);
-        assert!(fix.title.ends_with("from 432000 to 86400 s: 120 entries are idle for longer"));
+        assert!(
+            fix.title
+                .ends_with("from 432000 to 86400 s: 120 entries (40 % of those listed) are idle for longer")
+        );
         assert!(fix.notes[0].contains("conntrack -D"));
+    }
+
+    #[test]
+    fn sources_are_looked_at_and_limited_before_they_make_entries() {
+        let sources = vec![("192.0.2.7".parse().unwrap(), 900), ("2001:db8::7".parse().unwrap(), 50)];
+        let find = fix(&Remedy::FindSources { sources: sources.clone() }, &DeviceSettings::new());
+        assert_eq!(find.now[0], "conntrack -L --orig-src 192.0.2.7 | head -n 50");
+        let limit = fix(&Remedy::LimitRate { sources }, &DeviceSettings::new());
+        assert!(limit.now[1].contains("priority -310"), "before conntrack, which is at -200");
+        assert!(
+            limit.now[2]
+                .contains("ip saddr 192.0.2.7 tcp flags & (syn | ack) == syn limit rate over RATE/second")
+        );
+        assert!(limit.now[3].contains("ip6 saddr 2001:db8::7"));
+        let nobody = fix(&Remedy::LimitRate { sources: Vec::new() }, &DeviceSettings::new());
+        assert!(nobody.now.is_empty() && !nobody.notes.is_empty());
+    }
+
+    #[test]
+    fn buckets_and_a_lowered_limit_are_a_line_each() {
+        let few = Remedy::AddBuckets { buckets: 1_024, limit: 262_144, advised: 65_536 };
+        let more = fix(&few, &settings("6.1.0-18-amd64", 1_024));
+        assert_eq!(more.now, ["sysctl -w net.netfilter.nf_conntrack_buckets=65536"]);
+        let old = fix(&few, &settings("3.10.0-1160.el7", 1_024));
+        assert_eq!(old.now, ["echo 65536 > /sys/module/nf_conntrack/parameters/hashsize"]);
+        let back = fix(&Remedy::RestoreLimit { before: 262_144, now: 4_096 }, &DeviceSettings::new());
+        assert_eq!(back.now, ["sysctl -w net.netfilter.nf_conntrack_max=262144"]);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     Poll(PollArgs),
     /// Makes the same JSON as `poll` from captured replies, offline.
     Decode(DecodeArgs),
+    /// What is wrong with a table, why, and what to do; status 1 where somebody should act.
+    #[command(mut_arg("inventory", |arg| arg.num_args(1)))]
+    Diagnose(DiagnoseArgs),
     /// Runs rules over history.
     Replay(ReplayArgs),
     /// Plays scenarios and compares what the rules make of them with what they must: for CI.
@@ -152,6 +155,26 @@ pub(crate) struct DecodeArgs {
     /// The folder with the replies.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiagnoseArgs {
+    /// The device.
+    pub device: String,
+    /// The table: its id, its path (`netns/host/conntrack/nf_conntrack`) or a part of it; the one in most trouble where
+    /// left out.
+    pub table: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+    /// Do not ask the running service: read so much of the store's history, up to now. Where no service answers, 7d.
+    #[arg(long, value_name = "SPAN", conflicts_with = "samples")]
+    pub since: Option<String>,
+    /// A file with poll JSON, one object a line, instead; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

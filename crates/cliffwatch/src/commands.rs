@@ -4,7 +4,9 @@ mod access;
 mod backup;
 mod check;
 mod choice;
+mod client;
 mod decode;
+mod diagnose;
 mod estimate;
 mod health;
 mod openapi;
@@ -89,6 +91,7 @@ async fn dispatch(command: Command) -> Result<Status, CommandError> {
         Command::Config(ConfigCommand::Show(args)) => show::run(&args, &mut out),
         Command::Schema(args) => schema::run(&args, &mut out),
         Command::Openapi => openapi::run(&mut out),
+        Command::Diagnose(args) => diagnose::run(&args, &mut out).await,
         Command::Replay(args) => replay::run(&args, &mut out).await,
         Command::TestRules(args) => test_rules::run(&args, &mut out),
         Command::Backup(args) => backup::run(&args, &mut out).await,

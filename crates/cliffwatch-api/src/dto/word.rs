@@ -32,12 +32,15 @@ word! {
     Bound = model::Bound, model::Bound::ALL.iter().copied();
     CapacityOrigin = model::CapacityOrigin, model::CapacityOrigin::ALL.iter().copied();
     CapacityReason = model::CapacityReason, model::CapacityReason::ALL.iter().copied();
+    Confidence = model::Confidence, model::Confidence::ALL.iter().copied();
     CounterClass = model::CounterClass, model::CounterClass::ALL.iter().copied();
     CounterKind = model::CounterKind, model::CounterKind::ALL.iter().copied();
     ErrorKind = model::ErrorKind, model::ErrorKind::ALL;
     Outcome = model::Outcome, outcomes();
+    Pattern = model::Pattern, model::Pattern::ALL.iter().copied();
     Role = model::Role, model::Role::ALL.iter().copied();
     Severity = model::Severity, model::Severity::ALL.iter().copied();
+    Standing = model::Standing, model::Standing::ALL.iter().copied();
     TableKind = model::TableKind, model::TableKind::ALL.iter().copied();
     TableState = model::TableState, model::TableState::ALL.iter().copied();
     Trigger = model::Trigger, model::Trigger::ALL.iter().copied();

@@ -36,6 +36,7 @@ fn every_path_of_the_contract_is_in_it() {
         "/api/v1/rules",
         "/api/v1/tables",
         "/api/v1/tables/{id}",
+        "/api/v1/tables/{id}/diagnosis",
         "/api/v1/tables/{id}/samples",
         "/healthz",
         "/metrics",
@@ -106,6 +107,7 @@ async fn answers_are_what_the_document_says() {
         ("/api/v1/devices/nat-gw-1", "Device"),
         ("/api/v1/devices/edge-1", "Device"),
         ("/api/v1/tables?kind=conntrack", "List_Table"),
+        ("/api/v1/tables/42b78ed1f4fb22ed/diagnosis", "Diagnosis"),
         ("/api/v1/alerts?state=open", "List_Alert"),
         ("/api/v1/nothing", "Problem"),
     ] {

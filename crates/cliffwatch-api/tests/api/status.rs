@@ -30,6 +30,20 @@ async fn tables_are_shown_as_they_are_now() {
 }
 
 #[tokio::test]
+async fn a_table_is_diagnosed() {
+    let world = World::open().await;
+    let path = |id| format!("/api/v1/tables/{id}/diagnosis");
+    golden::json("diagnosis", &get(world.address, &path(conntrack().id().to_string())).await);
+    // Of a table without limit and counters nothing is claimed.
+    let pool = get(world.address, &path(world::pool().id().to_string())).await.json();
+    assert_eq!((&pool["pattern"], &pool["at"]), (&"unknown".into(), &"2026-03-01T12:00:00Z".into()));
+    for id in ["0000000000000000", "x"] {
+        let unknown = get(world.address, &path(id.to_owned())).await;
+        assert_eq!((unknown.status, unknown.problem().as_str()), (404, "unknown-table"));
+    }
+}
+
+#[tokio::test]
 async fn open_alerts_are_shown_as_they_are_now() {
     let world = World::open().await;
     golden::json("alerts_open", &get(world.address, "/api/v1/alerts?state=open").await);

@@ -32,7 +32,7 @@ pub use full::TimeToFull;
 pub use growth::Growth;
 pub use headroom::Headroom;
 pub use new_connections::NewConnections;
-pub(crate) use new_connections::Ways;
+pub(crate) use new_connections::{Ways, gets_in, gets_through};
 pub use parameters::{Line, NoParameters};
 pub use refusing::Refusing;
 pub use stale::Stale;

@@ -196,6 +196,16 @@ impl NewConnections {
     }
 }
 
+/// Whether a new connection to the device's own port got in, where that says anything.
+pub(crate) fn gets_in(reachability: &Reachability) -> Option<bool> {
+    direct(reachability).map(|found| found == Found::Passes)
+}
+
+/// Whether a new connection through the device passed, where that says anything.
+pub(crate) fn gets_through(canary: &CanaryReading) -> Option<bool> {
+    through(canary).map(|found| found == Found::Passes)
+}
+
 /// What an attempt at the device's own port says.
 fn direct(reachability: &Reachability) -> Option<Found> {
     let new = reachability.new.as_ref()?;

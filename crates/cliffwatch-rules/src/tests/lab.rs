@@ -6,9 +6,9 @@ use std::time::Duration;
 use cliffwatch_model::series::{self, Point};
 use cliffwatch_model::{
     AlertEvent, Ask, AskKind, Bound, Capacity, CapacityOrigin, CapacityOverrides, CapacityReason, Counter,
-    CounterClass, CounterName, CounterReading, DeviceName, Epoch, ErrorKind, GroupName, Ingest, IngestMemory,
-    Load, Observation, Platform, Poll, PollHeader, PollerName, Reachability, Reading, Role, Sample, Scope,
-    Setting, SourceError, TableKey, TableKind, TableState, Timestamp, Trigger, Unit,
+    CounterClass, CounterName, CounterReading, DeviceName, Epoch, ErrorKind, EvidenceItem, GroupName, Ingest,
+    IngestMemory, Load, Observation, Platform, Poll, PollHeader, PollerName, Reachability, Reading, Role,
+    Sample, Scope, Setting, SourceError, TableKey, TableKind, TableState, Timestamp, Trigger, Unit,
 };
 
 use crate::{DeviceFacts, Engine, RuleSet};
@@ -35,6 +35,8 @@ pub(super) struct Lab {
     pub(super) load: Load,
     pub(super) settings: BTreeMap<String, Setting>,
     pub(super) reachability: Reachability,
+    /// What the next poll answers of what was asked.
+    pub(super) evidence: Vec<EvidenceItem>,
     pub(super) seen: Vec<Observation>,
     pub(super) events: Vec<AlertEvent>,
     pub(super) asks: Vec<Ask>,
@@ -64,6 +66,7 @@ impl Lab {
             load: Load::default(),
             settings: BTreeMap::new(),
             reachability: Reachability::default(),
+            evidence: Vec::new(),
             seen: Vec::new(),
             events: Vec::new(),
             asks: Vec::new(),
@@ -138,6 +141,7 @@ impl Lab {
             load: self.load.clone(),
             device_settings: self.settings.clone(),
             reachability: self.reachability.clone(),
+            evidence: std::mem::take(&mut self.evidence),
             ..Reading::default()
         };
         self.finish(Ok(reading));

@@ -5,6 +5,8 @@ mod adoption;
 mod backfill;
 mod counters;
 mod devices;
+mod diagnosis;
+mod diagnosis_causes;
 mod full;
 mod growth;
 mod lab;

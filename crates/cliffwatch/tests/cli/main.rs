@@ -5,6 +5,7 @@
 mod access;
 mod check;
 mod configuration;
+mod diagnosing;
 mod history;
 mod mistakes;
 mod polling;

@@ -12,14 +12,14 @@ use super::{THIS_HOST, cliffwatch, command, folder, said, status, stdout};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running service, ended with the test.
-struct Service {
+pub(super) struct Service {
     child: Child,
     log: BufReader<ChildStderr>,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Service {
-    fn start(folder: &Path) -> Self {
+    pub(super) fn start(folder: &Path) -> Self {
         let mut child =
             command(folder, &["serve", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -30,7 +30,7 @@ impl Service {
     }
 
     /// The next log line with this message.
-    fn logged(&mut self, message: &str) -> Value {
+    pub(super) fn logged(&mut self, message: &str) -> Value {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
@@ -43,7 +43,7 @@ impl Service {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
@@ -62,6 +62,19 @@ impl Service {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Tries again and again until something comes of it.
+    #[expect(clippy::disallowed_methods, reason = "waits for another process")]
+    pub(super) fn patiently<T>(&self, mut attempt: impl FnMut() -> Option<T>) -> T {
+        let started = Instant::now();
+        loop {
+            if let Some(found) = attempt() {
+                return found;
+            }
+            assert!(started.elapsed() < PATIENCE, "nothing came of it");
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Asks again and again until the answer is as it should be.

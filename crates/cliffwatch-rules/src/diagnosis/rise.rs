@@ -1,0 +1,137 @@
+//! How a count came to where it is: suddenly, gradually, or not at all.
+
+use cliffwatch_model::Timestamp;
+
+use crate::ring::Point;
+use crate::table::TableMemory;
+use crate::trend::Scale;
+
+/// A rise to less than this many times where it came from is the noise of a day …
+const HEIGHT_TIMES: f64 = 1.5;
+/// … unless it is at least this share of the limit.
+const HEIGHT_OF_LIMIT: f64 = 0.2;
+/// Sudden: this many percent of the count a minute, on average (the built-in growth rule's line).
+const SUDDEN_PERCENT: f64 = 5.0;
+/// Where less than this part of the rise is left, it is over and done.
+const LEFT: f64 = 0.5;
+/// A climb shorter than this is the hour's own business.
+const CLIMB_HOURS_MIN: u32 = 3;
+/// A climb over hours that comes to less than this is none.
+const CLIMB_TIMES: f64 = 1.15;
+/// The hour before may be this much higher, and the climb goes on: one in fifty.
+const CLIMB_SLACK: f64 = 1.02;
+/// It stands where the last quarter brought less than this part of it: a tenth.
+const STANDS: u64 = 10;
+/// A climb begins where it is this part above its lowest: a twentieth.
+const FOOT: u64 = 20;
+/// Hours that a climb is followed back.
+const CLIMB_HOURS_MAX: u32 = 7 * 24 - 1;
+
+/// A sudden rise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rise {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    /// How long it took.
+    pub(crate) seconds: f64,
+    /// How long ago it ended; zero where it goes on.
+    pub(crate) ago_s: f64,
+}
+
+impl Rise {
+    /// In percent of where it came from, a minute.
+    pub(crate) fn percent_per_minute(self) -> f64 {
+        (self.to - self.from) * 100.0 / self.from.max(1.0) / (self.seconds / 60.0)
+    }
+}
+
+/// A sudden rise that brought the table to where it is, within the last hours.
+pub(crate) fn sudden(memory: &TableMemory, limit: Option<f64>) -> Option<Rise> {
+    let now = memory.newest?;
+    Scale::ALL.into_iter().find_map(|scale| {
+        let ring = memory.trend.ring(scale);
+        let window = scale.width() * 15;
+        let points = ring.points(now, window, scale.width());
+        let rise = highest(points.as_slice(), limit)?;
+        (rise.percent_per_minute() >= SUDDEN_PERCENT).then_some(rise)
+    })
+}
+
+fn highest(points: &[Point], limit: Option<f64>) -> Option<Rise> {
+    let newest = points.last()?.value;
+    let low = points.iter().min_by(|a, b| a.value.total_cmp(&b.value))?;
+    let after = || points.iter().filter(move |point| point.at_s > low.at_s);
+    let high = after().max_by(|a, b| a.value.total_cmp(&b.value))?;
+    let height = high.value - low.value;
+    let worth = high.value >= low.value.max(1.0) * HEIGHT_TIMES
+        || limit.is_some_and(|limit| height >= limit * HEIGHT_OF_LIMIT);
+    if !worth || newest < low.value + height * LEFT {
+        return None;
+    }
+    // A tenth at both ends is noise: the rise is what lies between.
+    let begins = points.iter().rfind(|point| {
+        point.at_s >= low.at_s && point.at_s < high.at_s && point.value <= low.value + height * 0.1
+    })?;
+    let ends =
+        points.iter().find(|point| point.at_s > begins.at_s && point.value >= low.value + height * 0.9)?;
+    let still = ends.at_s >= points.last()?.at_s;
+    Some(Rise {
+        from: low.value,
+        to: high.value,
+        seconds: (ends.at_s - begins.at_s).max(1.0),
+        ago_s: if still { 0.0 } else { -ends.at_s },
+    })
+}
+
+/// A gradual rise that did not go back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Climb {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    /// How long it has gone on: at least this many hours were each at least as high as the one before.
+    pub(crate) hours: u32,
+    /// How many whole days in a row had a higher low than the one before.
+    pub(crate) days: u32,
+    /// Whether it goes on; otherwise the table has stood where it is for a quarter of the time at least.
+    pub(crate) goes_on: bool,
+}
+
+/// The climb that the table is on, from the peaks of its hours and the lows of its days.
+pub(crate) fn gradual(memory: &TableMemory) -> Option<Climb> {
+    let (now, used) = (memory.newest?, memory.used?);
+    let (hours, from) = climbing_hours(memory, now, used);
+    let lows = memory.week.lows();
+    let days = lows.iter().rev().zip(lows.iter().rev().skip(1)).take_while(|(after, before)| after > before);
+    let days = u32::try_from(days.count()).unwrap_or(u32::MAX);
+    let by_hours = hours >= CLIMB_HOURS_MIN && times(used, from) >= CLIMB_TIMES;
+    let first = usize::try_from(days).ok().and_then(|days| lows.iter().rev().nth(days).copied());
+    let by_days = days >= 2 && first.is_some_and(|first| times(used, first) >= CLIMB_TIMES);
+    let quarter = memory.week.peak_before(now, (hours / 4).max(1));
+    let risen = quarter.is_none_or(|then| used.saturating_sub(then) >= used.saturating_sub(from) / STANDS);
+    match (by_hours, by_days, first) {
+        (_, true, Some(first)) => Some(Climb { from: first, to: used, hours, days, goes_on: true }),
+        (true, false, _) => Some(Climb { from, to: used, hours, days: 0, goes_on: risen }),
+        _ => None,
+    }
+}
+
+/// Over how many hours the peaks did not fall, and where that began.
+fn climbing_hours(memory: &TableMemory, now: Timestamp, used: u64) -> (u32, u64) {
+    let (mut hours, mut from, mut next) = (0, used, used);
+    for back in 1..=CLIMB_HOURS_MAX {
+        let Some(peak) = memory.week.peak_before(now, back) else { break };
+        if times(peak, next) > CLIMB_SLACK || peak > used {
+            break;
+        }
+        (hours, next, from) = (back, peak, from.min(peak));
+    }
+    // What lay still before it is not part of the climb.
+    let foot = from.saturating_add(used.saturating_sub(from) / FOOT);
+    let began = (1..=hours).find(|back| memory.week.peak_before(now, *back).is_some_and(|peak| peak <= foot));
+    (began.unwrap_or(hours), from)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio to be compared")]
+fn times(a: u64, b: u64) -> f64 {
+    a as f64 / b.max(1) as f64
+}
