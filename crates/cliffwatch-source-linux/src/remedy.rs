@@ -178,15 +178,13 @@ fn limit_rate(plain: Fix, sources: &[(IpAddr, u64)]) -> Fix {
         "nft 'add chain inet cliffwatch limit { type filter hook prerouting priority -310; }'".to_owned(),
     ];
     now.extend(sources.iter().map(rule));
-    let now = if sources.is_empty() { Vec::new() } else { now };
-    Fix {
-        now,
-        notes: vec![
-            "RATE is in new TCP connections and yours to choose: a few times what the source makes when all is well".into(),
-            "on the router before this one is better: what is dropped there costs nothing here".into(),
-        ],
-        ..plain
+    let upstream =
+        "on the router before this one is better: what is dropped there costs nothing here".to_owned();
+    if sources.is_empty() {
+        return Fix { notes: vec![upstream], ..plain };
     }
+    let rate = "RATE is in new TCP connections and yours to choose: a few times what the source makes when all is well";
+    Fix { now, notes: vec![rate.to_owned(), upstream], ..plain }
 }
 
 fn review_timeout(plain: Fix) -> Fix {

@@ -102,9 +102,7 @@ impl<'a> Case<'a> {
 
     /// Whether it is at its limit now.
     pub(crate) fn is_at_limit(&self) -> bool {
-        let full =
-            self.used().zip(self.limit()).is_some_and(|(used, limit)| number(used) >= limit * AT_LIMIT);
-        full
+        self.used().zip(self.limit()).is_some_and(|(used, limit)| number(used) >= limit * AT_LIMIT)
     }
 
     pub(crate) fn seen(&self, symptom: Symptom) -> Option<Seen> {
@@ -221,4 +219,14 @@ pub(crate) fn count(name: &str, value: u64, unit: &str) -> Figure {
 pub(crate) fn rise_figure(seen: &Seen, span: Duration) -> Figure {
     let unit = format!("in {}", crate::summary::spoken(span));
     figure(seen.counter.as_str(), number(seen.amount), &unit)
+}
+
+/// An average of counts as a count.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an average of counts; saturates"
+)]
+pub(crate) fn rounded(count: f64) -> u64 {
+    count.round() as u64
 }

@@ -14,7 +14,7 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     let mut figures = case.level();
     figures.push(rise_figure(&seen, case.span()));
     if let Some(rate) = case.rate(Symptom::Refused) {
-        figures.push(figure("refused_per_second", rate, "per second"));
+        figures.push(figure("refused_per_second_on_average", rate, "per second"));
     }
     let is_over = seen.at < case.now();
     let level = level(case);

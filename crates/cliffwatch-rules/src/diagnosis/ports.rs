@@ -1,12 +1,16 @@
 //! New connections are lost to clashes: no source port is left, or flows race for one entry.
 
+use std::time::Duration;
+
 use cliffwatch_model::{Confidence, Finding, Pattern, Severity};
 
 use super::case::{Case, count, figure, finding, rise_figure};
 use super::recent::Symptom;
 use super::signatures::level;
+use crate::outlook::number;
 use crate::summary::{grouped, spoken};
 
+const MINUTE: Duration = Duration::from_secs(60);
 /// Clashes below this many a second may be races of single flows.
 const CLASHES_PER_S: f64 = 1.0;
 /// An address with this share of its ports in use towards one destination fails connections: the search for
@@ -32,7 +36,9 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     };
     let mut figures = vec![rise_figure(&seen, case.span())];
     figures.extend(case.level());
-    let rate = case.rate(Symptom::Clashed).unwrap_or(0.0);
+    // The last minute tells more than the average of the time that is covered.
+    let minute = number(case.memory.clashes.sum(case.now(), MINUTE)) / MINUTE.as_secs_f64();
+    let rate = case.rate(Symptom::Clashed).unwrap_or(0.0).max(minute);
     figures.push(figure("lost_per_second", rate, "per second"));
     let lost = format!(
         "{} new connections were lost to clashes in {} ({} +{})",

@@ -49,7 +49,7 @@ fn shedding(case: &Case<'_>) -> Option<Finding> {
         let mut figures = case.level();
         figures.push(rise_figure(&seen, case.span()));
         if let Some(rate) = case.rate(Symptom::Evicted) {
-            figures.push(figure("evicted_per_second", rate, "per second"));
+            figures.push(figure("evicted_per_second_on_average", rate, "per second"));
         }
         let text = format!(
             "{} {unit} were thrown out in {} to let new ones in ({} +{}), at {}: the fill will not rise further, and that \

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cliffwatch_model::{Figure, Standing, Step};
 use serde_json::Map;
 
-use super::case::{Case, count, figure, rise_figure};
+use super::case::{Case, count, figure, rise_figure, rounded};
 use super::recent::Symptom;
 use super::signatures::level;
 use crate::conditions::{gets_in, gets_through};
@@ -129,7 +129,8 @@ fn growth(case: &Case<'_>) -> Step {
         figures.extend([figure("from", rise.from.round(), unit), figure("to", rise.to.round(), unit)]);
         figures.push(figure("within", rise.seconds.round(), "s"));
         let span = spoken(Duration::from_secs_f64(rise.seconds));
-        (Standing::Suspect, format!("suddenly: from {:.0} to {:.0} {unit} within {span}", rise.from, rise.to))
+        let (from, to) = (grouped(rounded(rise.from)), grouped(rounded(rise.to)));
+        (Standing::Suspect, format!("suddenly: from {from} to {to} {unit} within {span}"))
     } else if let Some(climb) = case.climb {
         figures.extend([count("from", climb.from, unit), count("to", climb.to, unit)]);
         let course = if climb.goes_on { "and still rises" } else { "and stands now" };

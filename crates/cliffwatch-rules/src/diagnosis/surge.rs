@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Role};
 
-use super::case::{Case, figure, finding};
+use super::case::{Case, figure, finding, rounded};
 use super::rise::Rise;
 use crate::outlook::Forecast;
 use crate::summary::{grouped, spoken};
@@ -60,8 +60,8 @@ pub(crate) fn find(case: &Case<'_>) -> Option<Finding> {
     };
     let text = format!(
         "it grew from {} to {} {unit} within {}{ended} ({:.0} % a minute): {why}",
-        grouped(whole(rise.from)),
-        grouped(whole(rise.to)),
+        grouped(rounded(rise.from)),
+        grouped(rounded(rise.to)),
         spoken(Duration::from_secs_f64(rise.seconds)),
         rise.percent_per_minute()
     );
@@ -174,9 +174,4 @@ fn told(case: &Case<'_>, rise: Rise) -> Kind {
             figures,
         },
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an average of counts")]
-fn whole(count: f64) -> u64 {
-    count.round() as u64
 }

@@ -17,8 +17,15 @@ const WEEK_HOURS: usize = 24;
 
 /// Everything that is missing.
 pub(crate) fn find(case: &Case<'_>, findings: &[Finding]) -> Vec<Unjudged> {
-    let all =
-        [limit(case), counters(case), asymmetry(case), evidence(case, findings), usual(case), rate(case)];
+    let all = [
+        limit(case),
+        demand(case),
+        counters(case),
+        asymmetry(case),
+        evidence(case, findings),
+        usual(case),
+        rate(case),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -42,6 +49,18 @@ fn limit(case: &Case<'_>) -> Option<Unjudged> {
             "write `capacity: {{ {kind}: N }}` for the device in the inventory; `cliffwatch probe` names a missing right"
         ),
     ))
+}
+
+/// A peak that was cut off at the limit is not what was asked for.
+fn demand(case: &Case<'_>) -> Option<Unjudged> {
+    let cut = case.seen(Symptom::Refused).is_some() || case.seen(Symptom::Evicted).is_some();
+    (cut && case.hard_limit().is_some()).then(|| {
+        unjudged(
+            "how many entries would have been made",
+            "the peak was cut off: what is refused or thrown out is not in the count",
+            "take 4 × the peak as the least, and look again once nothing is refused",
+        )
+    })
 }
 
 fn counters(case: &Case<'_>) -> Option<Unjudged> {

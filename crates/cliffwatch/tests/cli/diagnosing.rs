@@ -43,7 +43,7 @@ fn a_file_is_diagnosed_as_a_person_reads_it() {
         "nat-gw-1  netns/host/conntrack/nf_conntrack  (42b78ed1f4fb22ed)",
         "HARD FULL, by surge (high confidence)",
         "100,000 of 100,000 entries (100.0 %)",
-        "1. [?]  Do new connections fail while existing ones work?",
+        "1. [?]    Do new connections fail while existing ones work?",
         "3. [look]",
         "4. [BAD]",
         "would refute it:",

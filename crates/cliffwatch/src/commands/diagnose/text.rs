@@ -35,8 +35,11 @@ pub(super) fn print(diagnosis: &Diagnosis, others: usize, out: &mut dyn Write) -
     for missing in &diagnosis.unjudged {
         writeln!(out, "- {}: {}\n    {}", missing.what, missing.why, missing.how)?;
     }
+    if !diagnosis.alerts.is_empty() {
+        writeln!(out, "\nOpen alerts")?;
+    }
     for alert in &diagnosis.alerts {
-        writeln!(out, "\nopen: {} {} {} since {}", alert.rule, alert.severity, alert.state, alert.onset)?;
+        writeln!(out, "- {} ({}, {}) since {}", alert.rule, alert.severity, alert.state, alert.onset)?;
     }
     if others > 0 {
         let (noun, name) = if others == 1 { ("table", "it") } else { ("tables", "one") };
@@ -52,7 +55,7 @@ fn print_step(number: u32, step: &Step, out: &mut dyn Write) -> io::Result<()> {
         Standing::Wrong => "BAD",
         Standing::Unknown => "?",
     };
-    writeln!(out, "{number}. {:<5}{}\n        {}", format!("[{mark}]"), step.question, step.answer)
+    writeln!(out, "{number}. {:<7}{}\n        {}", format!("[{mark}]"), step.question, step.answer)
 }
 
 fn print_finding(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
