@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    CanaryReading, Capacity, CapacityReason, EvidenceItem, Load, Observation, Reachability, Role, Setting,
-    TableId, TableKey, TableObservation, TableState, Timestamp, Unit,
+    CanaryReading, Capacity, CapacityReason, EvidenceItem, MemoryState, Observation, Reachability, Role,
+    Setting, TableId, TableKey, TableObservation, TableState, Timestamp, Unit,
 };
 
 use super::recent::Recent;
@@ -77,7 +77,8 @@ pub(crate) struct DeviceSight {
     /// The last attempt at a new connection, beside the held one.
     new: Option<(Timestamp, Reachability)>,
     canary: Option<(Timestamp, CanaryReading)>,
-    pub(crate) load: Load,
+    /// What it says of its own memory, and how much of that is in use, in percent.
+    pub(crate) memory: Option<(MemoryState, Option<f64>)>,
     pub(crate) settings: Arc<BTreeMap<String, Setting>>,
     /// Newest last, one for each table.
     gathered: VecDeque<(Timestamp, TableId, Vec<EvidenceItem>)>,
@@ -100,8 +101,8 @@ impl DeviceSight {
         if let Some(canary) = &reachability.canary {
             self.canary = Some((now, canary.clone()));
         }
-        if o.load != Load::default() {
-            self.load.clone_from(&o.load);
+        if let Some(state) = o.load.memory_state {
+            self.memory = Some((state, o.load.figures.get("memory_percent").copied()));
         }
         if !Arc::ptr_eq(&self.settings, &o.device_settings) {
             self.settings = Arc::clone(&o.device_settings);

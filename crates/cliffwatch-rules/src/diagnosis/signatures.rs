@@ -86,10 +86,10 @@ fn shedding(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn memory(case: &Case<'_>) -> Option<Finding> {
-    let state = case.sight.load.memory_state.filter(|state| *state != MemoryState::Normal)?;
+    let (state, percent) = case.sight.memory.filter(|(state, _)| *state != MemoryState::Normal)?;
     let severity = if state == MemoryState::Extreme { Severity::Critical } else { Severity::Warning };
-    let figures = case.sight.load.figures.get("memory_percent");
-    let figures = figures.map(|percent| figure("memory_percent", *percent, "%")).into_iter().collect();
+    let percent = percent.filter(|percent| percent.is_finite());
+    let figures = percent.map(|percent| figure("memory_percent", percent, "%")).into_iter().collect();
     let text =
         format!("the device says that it is short of memory ({state}): it refuses work whatever the fill");
     let refuted = ["refusals that go on when its memory is back to normal"];
