@@ -138,6 +138,7 @@ impl Run {
             let metrics = service.http().get("/metrics").body;
             let refusing = metrics.lines().find(|line| line.contains("rule=\"refusing\""));
             assert!(refusing.is_some_and(|line| line.starts_with("cliffwatch_alert_firing{")), "{metrics}");
+            assert_diagnosed(service, table["table_id"].as_str().expect("an id"));
         }
     }
 
@@ -216,4 +217,22 @@ impl Run {
             });
         }
     }
+}
+
+/// The diagnosis names what the kernel does, with its own figures and what would help.
+fn assert_diagnosed(service: &Service, table: &str) {
+    let diagnosis = service.wait("the diagnosis of a full table", || {
+        let diagnosis = service.http().get(&format!("/api/v1/tables/{table}/diagnosis")).json();
+        (diagnosis["pattern"] == "hard_full").then_some(diagnosis)
+    });
+    assert_eq!((&diagnosis["confidence"], &diagnosis["severity"]), (&"high".into(), &"critical".into()));
+    let full = &diagnosis["findings"][0];
+    let figure = |name: &str| {
+        let figures = full["figures"].as_array().expect("figures").iter();
+        figures.clone().find(|figure| figure["name"] == name).and_then(|figure| figure["value"].as_f64())
+    };
+    assert_eq!(figure("limit"), Some(400.0), "{full}");
+    assert!(figure("used").is_some_and(|used| used > 390.0), "{full}");
+    assert!(figure("drop").is_some_and(|drop| drop > 0.0), "{full}");
+    assert!(diagnosis.to_string().contains("sysctl -w net.netfilter.nf_conntrack_max="), "{diagnosis}");
 }

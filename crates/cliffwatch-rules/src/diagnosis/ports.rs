@@ -89,14 +89,14 @@ pub(super) fn collisions(case: &Case<'_>) -> Option<Finding> {
     let seen = case.seen(Symptom::Collided)?;
     let usual = case.memory.usual_collisions.median();
     // The usual is for five minutes, what was seen for up to ten.
-    let more = usual.is_none_or(|usual| seen.amount > u64::from(usual).saturating_mul(10));
+    let more = usual.is_none_or(|usual| seen.amount > usual.saturating_mul(10));
     if seen.amount < 50 || !more {
         return None;
     }
     let mut figures = vec![rise_figure(&seen, case.span())];
     let beside = usual.map_or("how many are usual is not known yet".to_owned(), |usual| {
-        figures.push(count("usual_in_5_minutes", u64::from(usual), "collisions"));
-        format!("{} in 5 minutes are usual", grouped(usual.into()))
+        figures.push(count("usual_in_5_minutes", usual, "collisions"));
+        format!("{} in 5 minutes are usual", grouped(usual))
     });
     let text = format!(
         "flows competed for one translation {} times in {} ({} +{}); {beside}",
