@@ -13,7 +13,9 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
         ("inventory.yaml", THIS_HOST),
         (
             "conf.yaml",
-            "poller: file\nlisten: 127.0.0.1:1\nstore: sqlite:file.db\nretention: { samples: 3d }\n",
+            "poller: file\nlisten: 127.0.0.1:1\nstore: sqlite:file.db\nretention: { samples: 3d }\n\
+             timezone: Europe/Amsterdam\n\
+             maintenance: { match: { device: this-host }, start: 2026-07-07 22:00, duration: 90m, every: day }\n",
         ),
     ]);
     let output = command(folder.path(), &["config", "show", "--format", "json", "--listen", "127.0.0.1:3"])
@@ -28,6 +30,13 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     assert_eq!(value(&shown, "poller"), (&"file".into(), "conf.yaml:1:9"));
     assert_eq!(value(&shown, "retention.samples"), (&"3d".into(), "conf.yaml:4:23"));
     assert_eq!(value(&shown, "retention.polls"), (&"30d".into(), "default"));
+    assert_eq!(value(&shown, "timezone"), (&"Europe/Amsterdam".into(), "conf.yaml:5:11"));
+    let (maintenance, origin) = value(&shown, "maintenance");
+    assert_eq!(
+        (&maintenance["start"], &maintenance["duration"]),
+        (&"2026-07-07T20:00:00Z".into(), &"1h30m".into())
+    );
+    assert_eq!((&maintenance["match"]["device"], origin), (&"this-host".into(), "conf.yaml:6:14"));
     assert_eq!(value(&shown, "inventory"), (&serde_json::json!(["inventory.yaml"]), "default"));
 }
 

@@ -47,6 +47,30 @@ fn rules_run_over_a_file() {
     assert!(lines.iter().any(|line| line["rule"] == "refusing" && line["state"] == "firing"));
 }
 
+/// The same history pages nobody where its device was worked on all the while, and all of it is in the history.
+#[test]
+fn nobody_is_paged_for_what_began_and_ended_in_maintenance() {
+    let maintenance = "timezone: Europe/Amsterdam\n\
+        maintenance: { match: { device: nat-gw-1 }, start: 2026-03-01T01:00, duration: 3h, every: week }\n";
+    let folder = folder(&[("samples.jsonl", &filling()), ("cliffwatch.yaml", maintenance)]);
+    let replay = &["replay", "--samples", "samples.jsonl", "--format", "json"];
+    let output = cliffwatch(folder.path(), replay);
+    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (summary, events) = lines.split_last().unwrap();
+    assert_eq!(summary["summary"]["pages"], 0);
+    let fired = events.iter().filter(|event| event["state"] == "firing" && event["severity"] == "critical");
+    assert!(fired.count() >= 1 && events.iter().all(|event| event["told"] == false), "{events:?}");
+
+    let over = maintenance.replace("01T01:00", "01T00:00").replace("3h", "30m");
+    std::fs::write(folder.path().join("cliffwatch.yaml"), over).unwrap();
+    let output = cliffwatch(folder.path(), replay);
+    let summary: Value = serde_json::from_str(stdout(&output).lines().last().unwrap()).unwrap();
+    assert!(
+        summary["summary"]["pages"].as_u64().unwrap() >= 1,
+        "by the clocks of Amsterdam it was over: {summary}"
+    );
+}
+
 #[test]
 fn other_rules_are_compared_with_those_in_force() {
     let folder = folder(&[
