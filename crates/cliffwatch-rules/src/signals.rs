@@ -1,8 +1,11 @@
 use std::time::Duration;
 
 use cliffwatch_model::{
-    CounterClass, CounterKind, CounterName, CounterTotal, TableObservation, paired_counter,
+    CounterClass, CounterKind, CounterName, CounterTotal, TableKey, TableObservation, paired_counter,
 };
+
+/// Ports below this are few, and most systems use none of them for what they translate.
+const FIRST_HIGH_PORT: u32 = 1_024;
 
 /// What the counters of one reading say, by meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,6 +23,8 @@ pub(crate) struct Signals {
     pub(crate) attempts: Option<u64>,
     /// The same, as the device pushed them.
     pub(crate) refused_pushed: u64,
+    /// Those of them on a tier of ports below 1024: all or none.
+    pub(crate) pushed_of_low_ports: u64,
     /// Connections lost to a clash or for want of a source port: counters that share their increase with
     /// another one, which is not counted again.
     pub(crate) clashes: u64,
@@ -68,6 +73,9 @@ impl Signals {
             *sum = sum.saturating_add(increase.amount);
         }
         signals.refused = signals.refused.saturating_sub(twins);
+        if is_low_tier(&reading.table) {
+            signals.pushed_of_low_ports = signals.refused_pushed;
+        }
         signals
     }
 
@@ -82,12 +90,23 @@ impl Signals {
         *sum = Some(sum.unwrap_or(0).saturating_add(counter.value));
     }
 
+    /// What is judged by its number: clashes, or what was pushed of a tier of low ports. No table has both.
+    pub(crate) fn counted(&self) -> u64 {
+        self.clashes.saturating_add(self.pushed_of_low_ports)
+    }
+
     /// Every new connection that was lost, each once.
     pub(crate) fn lost(&self) -> u64 {
         [self.refused, self.refused_in_period, self.refused_pushed, self.clashes]
             .into_iter()
             .fold(0, u64::saturating_add)
     }
+}
+
+/// Whether the table is a tier of low ports: `tier=1-511`.
+fn is_low_tier(table: &TableKey) -> bool {
+    let last = table.part.get("tier").and_then(|tier| tier.rsplit_once('-'));
+    last.and_then(|(_, last)| last.parse::<u32>().ok()).is_some_and(|last| last < FIRST_HIGH_PORT)
 }
 
 /// A set of counter classes.

@@ -52,8 +52,7 @@ impl Table {
     /// All that it holds of its own; the rules are shared.
     pub(crate) fn bytes(&self) -> usize {
         let memory = &self.memory;
-        let windows =
-            memory.clashes.heap_bytes() + memory.collisions.heap_bytes() + memory.pushed.heap_bytes();
+        let windows = memory.counted.heap_bytes() + memory.collisions.heap_bytes();
         let usual = memory.usual_collisions.heap_bytes() + memory.week.heap_bytes();
         let moves = memory.trend.heap_bytes() + memory.rates.heap_bytes();
         let tracks = self.tracks.bound.capacity() * size_of::<crate::tracks::Track>();
@@ -88,11 +87,9 @@ pub(crate) struct TableMemory {
     /// The last tick polls that read `refused` counters, newest in the lowest bit: 1 where they rose.
     #[serde(default)]
     pub(crate) refused_ticks: u8,
+    /// Clashes, or what was pushed of a tier of low ports.
     #[serde(default)]
-    pub(crate) clashes: Window,
-    /// What the device pushed of lost connections.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub(crate) pushed: Window,
+    pub(crate) counted: Window,
     /// When a provider's sums told of lost connections.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) periods: Periods,
@@ -168,9 +165,8 @@ impl TableMemory {
         self.newest = Some(newest);
         self.seen_at = self.seen_at.max(Some(header.finished_at));
         self.seen_tick = tick;
-        self.clashes.add(signals.clashes, reading.observed_at, signals.over, newest);
+        self.counted.add(signals.counted(), reading.observed_at, signals.over, newest);
         self.collisions.add(signals.collisions, reading.observed_at, signals.over, newest);
-        self.pushed.add(signals.refused_pushed, reading.observed_at, signals.over, newest);
         if let Some(lost) = signals.sum_of_period {
             self.periods.add(reading.observed_at, lost > 0, reading.revision > 0);
         }

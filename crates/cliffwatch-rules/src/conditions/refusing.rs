@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cliffwatch_model::{CounterClass, Severity, TableKey};
+use cliffwatch_model::{CounterClass, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -13,8 +13,6 @@ use crate::window::WINDOW_SPAN;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Buckets of sums that a run may have, and span: they are remembered for an hour.
 const BUCKETS_MAX: u32 = 12;
-/// Ports below this are few, and most systems use none of them for what they translate.
-const FIRST_HIGH_PORT: u32 = 1_024;
 
 /// New connections are lost.
 ///
@@ -141,8 +139,8 @@ impl Refusing {
 
     fn pushed(&self, view: &TableView<'_>) -> Option<Severity> {
         let newest = view.memory.newest.unwrap_or(view.reading.observed_at);
-        let many = || view.memory.pushed.sum(newest, MINUTE) >= self.low_ports_in_1m;
-        let critical = || !is_low_tier(&view.reading.table) || many();
+        let many = || view.memory.counted.sum(newest, MINUTE) >= self.low_ports_in_1m;
+        let critical = || view.signals.pushed_of_low_ports == 0 || many();
         (view.signals.refused_pushed > 0).then(|| warning_or(critical()))
     }
 
@@ -150,7 +148,7 @@ impl Refusing {
         if view.signals.clashes == 0 {
             return None;
         }
-        let (window, now) = (&view.memory.clashes, view.reading.observed_at);
+        let (window, now) = (&view.memory.counted, view.reading.observed_at);
         // One burst is not a minute of clashes, however large; and what a slow poll counts spreads over
         // its whole interval.
         let extent = window.extent(now, MINUTE);
@@ -188,7 +186,7 @@ impl Refusing {
     }
 
     fn note_polled(&self, view: &TableView<'_>, evidence: &mut Map<String, Value>) {
-        let clashes_in_5m = view.memory.clashes.sum(view.reading.observed_at, WINDOW_SPAN);
+        let clashes_in_5m = view.memory.counted.sum(view.reading.observed_at, WINDOW_SPAN);
         evidence.insert("clashes".into(), json!(view.signals.clashes));
         evidence.insert("clashes_in_5m".into(), json!(clashes_in_5m));
         evidence
@@ -231,12 +229,6 @@ fn attempts(view: &TableView<'_>) -> Option<f64> {
     let rate = view.reading.setup_rate.filter(|rate| rate.is_finite() && *rate >= 0.0)?;
     let period = view.signals.period;
     (!period.is_zero()).then_some(rate * period.as_secs_f64())
-}
-
-/// Whether the table is a tier of low ports: `tier=1-511`.
-fn is_low_tier(table: &TableKey) -> bool {
-    let last = table.part.get("tier").and_then(|tier| tier.rsplit_once('-'));
-    last.and_then(|(_, last)| last.parse::<u32>().ok()).is_some_and(|last| last < FIRST_HIGH_PORT)
 }
 
 fn what(view: &TableView<'_>) -> String {

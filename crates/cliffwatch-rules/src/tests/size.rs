@@ -1,4 +1,6 @@
-use cliffwatch_model::{Counter, CounterClass, CounterName};
+use std::time::Duration;
+
+use cliffwatch_model::{Counter, CounterClass, CounterName, CounterReading};
 
 use super::lab::Lab;
 
@@ -27,6 +29,15 @@ fn a_table_is_remembered_in_eight_kilobytes() {
         ] {
             let name = CounterName::new(name).unwrap();
             lab.table().counters.insert(name, Counter::cumulative(class, total));
+        }
+        let sum =
+            CounterReading::Period { value: total, period: Duration::from_secs(60), provisional: false };
+        for (name, reading) in [("pushed", CounterReading::Event { value: total }), ("sum", sum)] {
+            let counter = Counter { class: CounterClass::Refused, reading };
+            lab.table().counters.insert(CounterName::new(name).unwrap(), counter);
+        }
+        if n % 3 == 2 {
+            lab.now += lab.interval;
         }
         lab.table().used = Some(3_000_000_000 + n * 7_919 % 1_000_000_000);
         (lab.table().setup_rate, lab.table().teardown_rate) = (Some(1e6), Some(9e5));
