@@ -37,7 +37,7 @@ pub(super) fn find(case: &Case<'_>) -> Option<Finding> {
     let mut figures = vec![rise_figure(&seen, case.span())];
     figures.extend(case.level());
     // The last minute tells more than the average of the time that is covered.
-    let minute = number(case.memory.clashes.sum(case.now(), MINUTE)) / MINUTE.as_secs_f64();
+    let minute = number(case.memory.counted.sum(case.now(), MINUTE)) / MINUTE.as_secs_f64();
     let rate = case.rate(Symptom::Clashed).unwrap_or(0.0).max(minute);
     figures.push(figure("lost_per_second", rate, "per second"));
     let lost = format!(
