@@ -55,7 +55,9 @@ pub(crate) fn fix(remedy: &Remedy, settings: &DeviceSettings) -> Fix {
 
 fn raise_limit(peak: u64, entries: u64, settings: &DeviceSettings) -> Fix {
     let kernel = kernel(settings);
-    let buckets = entries.div_ceil(4);
+    // Fewer than there are would only make chains longer.
+    let present = number(settings, "nf_conntrack_buckets").map_or(0, i64::unsigned_abs);
+    let buckets = entries.div_ceil(4).max(present);
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     let (limit_line, buckets_line) = (
         format!("net.netfilter.nf_conntrack_max={entries}"),
@@ -77,31 +79,30 @@ fn raise_limit(peak: u64, entries: u64, settings: &DeviceSettings) -> Fix {
             mib(entries.saturating_mul(BUCKET_BYTES)).max(1),
         ));
     }
-    if number(settings, "nf_conntrack_buckets").is_some_and(|now| now.unsigned_abs() >= buckets) {
-        notes.push("the device has enough buckets already: leave them out".into());
+    if buckets == present {
+        notes.push(format!("the device has enough buckets already: {present}"));
     }
-    let set_buckets = set_buckets(buckets, writable);
-    let lasting = if writable {
-        vec![
-            ConfigFile { path: SYSCTL_FILE.into(), lines: vec![buckets_line, limit_line.clone()] },
-            ConfigFile { path: MODULES_FILE.into(), lines: vec!["nf_conntrack".into()] },
-        ]
-    } else {
-        vec![
-            ConfigFile { path: SYSCTL_FILE.into(), lines: vec![limit_line.clone()] },
-            ConfigFile {
-                path: MODPROBE_FILE.into(),
-                lines: vec![format!("options nf_conntrack hashsize={buckets}")],
-            },
-        ]
-    };
+    // The buckets first: some kernels move the limit with them.
+    let (mut now, mut sysctls, mut options) = (Vec::new(), Vec::new(), Vec::new());
+    if buckets > present {
+        now.push(set_buckets(buckets, writable));
+        match writable {
+            true => sysctls.push(buckets_line),
+            false => options.push(format!("options nf_conntrack hashsize={buckets}")),
+        }
+    }
+    now.push(format!("sysctl -w {limit_line}"));
+    sysctls.push(limit_line);
+    let modules = if writable { vec!["nf_conntrack".into()] } else { Vec::new() };
+    let files = [(SYSCTL_FILE, sysctls), (MODULES_FILE, modules), (MODPROBE_FILE, options)];
+    let files = files.into_iter().filter(|(_, lines)| !lines.is_empty());
+    let lasting = files.map(|(path, lines)| ConfigFile { path: path.into(), lines }).collect();
     Fix {
         title: format!(
             "raise the limit to {entries} entries, {} times the {peak} that were seen",
             entries / peak.max(1)
         ),
-        // The buckets first: some kernels move the limit with them.
-        now: vec![set_buckets, format!("sysctl -w {limit_line}")],
+        now,
         lasting,
         notes,
     }
@@ -213,7 +214,7 @@ fn lower_timeout(setting: &str, from: u64, to: u64, idle: u64, share: f64) -> Fi
     }
 }
 
-/// Our own packets past connection tracking: `POLLER` is for the operator to fill in.
+/// Our own packets past connection tracking: `POLLER` and `PORT` are for the operator to fill in.
 fn exempt_poller() -> Fix {
     let rules = |line: &str| format!("nft add rule inet cliffwatch {line}");
     Fix {
@@ -222,12 +223,12 @@ fn exempt_poller() -> Fix {
             "nft add table inet cliffwatch".into(),
             "nft 'add chain inet cliffwatch in { type filter hook prerouting priority raw; }'".into(),
             "nft 'add chain inet cliffwatch out { type filter hook output priority raw; }'".into(),
-            rules("in ip saddr POLLER tcp dport 22 notrack"),
-            rules("out ip daddr POLLER tcp sport 22 notrack"),
+            rules("in ip saddr POLLER tcp dport PORT notrack"),
+            rules("out ip daddr POLLER tcp sport PORT notrack"),
         ],
         lasting: Vec::new(),
         notes: vec![
-            "POLLER is the address that Cliffwatch connects from; ip6 for an IPv6 one".into(),
+            "POLLER is the address that Cliffwatch connects from; ip6 for an IPv6 one; PORT is the sshd's, 22 unless the device's `address` says another".into(),
             "a filter that accepts established traffic only must accept these packets by address: they have no state".into(),
             "put the same lines into the firewall's own file to make them last".into(),
         ],
@@ -282,14 +283,19 @@ mod tests {
         assert!(now.notes[2].contains("is as many (200000), for 2 MiB"), "{:?}", now.notes);
         assert_eq!(now.notes.len(), 3);
         let enough = fix(&remedy, &settings("6.1.0-18-amd64", 65_536));
-        assert!(enough.notes[3].contains("enough buckets"));
+        assert!(enough.notes[3].contains("enough buckets already: 65536"), "{:?}", enough.notes);
+        assert_eq!(enough.now, ["sysctl -w net.netfilter.nf_conntrack_max=200000"]);
+        assert_eq!(enough.lasting[0].lines, ["net.netfilter.nf_conntrack_max=200000"]);
     }
 
     #[test]
     fn an_old_kernel_takes_its_buckets_from_the_module() {
-        let old = fix(&Remedy::RaiseLimit { peak: 10, entries: 40 }, &settings("3.10.0-1160.el7", 16_384));
-        assert_eq!(old.now[0], "echo 10 > /sys/module/nf_conntrack/parameters/hashsize");
-        assert_eq!(old.lasting[1].lines, ["options nf_conntrack hashsize=10"]);
+        let remedy = Remedy::RaiseLimit { peak: 20_000, entries: 80_000 };
+        let old = fix(&remedy, &settings("3.10.0-1160.el7", 16_384));
+        assert_eq!(old.now[0], "echo 20000 > /sys/module/nf_conntrack/parameters/hashsize");
+        assert_eq!(old.lasting[1].lines, ["options nf_conntrack hashsize=20000"]);
+        let enough = fix(&remedy, &settings("3.10.0-1160.el7", 20_000));
+        assert_eq!((enough.now.len(), enough.lasting.len()), (1, 1), "{enough:?}");
         assert!(!old.notes.iter().any(|note| note.contains("5.15")), "{:?}", old.notes);
     }
 
