@@ -64,6 +64,8 @@ pub(crate) struct Recent {
     slot: i64,
     /// The symptoms of which a counter was read at all, one bit each.
     read: u8,
+    /// How many counters the last reading had.
+    counters: u16,
     tallies: [Tally; Symptom::COUNT],
 }
 
@@ -101,10 +103,7 @@ impl Recent {
         if slot < self.slot.saturating_sub(1) {
             return;
         }
-        for (name, counter) in &reading.counters {
-            let symptom = Symptom::of(reading, name, counter.class).filter(|_| !reading.marks.decreased);
-            self.read |= symptom.map_or(0, Symptom::bit);
-        }
+        self.note_read(reading);
         let current = slot == self.slot;
         let mut twins = 0u64;
         for increase in &reading.increases {
@@ -118,6 +117,18 @@ impl Recent {
         // What a clash counted a second time was not refused for want of room.
         if let Some(refused) = self.tallies.get_mut(Symptom::Refused as usize) {
             refused.take_back(twins, current);
+        }
+    }
+
+    /// Which symptoms have a counter: asked again only when there are more or fewer of them.
+    fn note_read(&mut self, reading: &TableObservation) {
+        let counters = u16::try_from(reading.counters.len()).unwrap_or(u16::MAX);
+        if reading.marks.decreased || counters == self.counters {
+            return;
+        }
+        self.counters = counters;
+        for (name, counter) in &reading.counters {
+            self.read |= Symptom::of(reading, name, counter.class).map_or(0, Symptom::bit);
         }
     }
 
