@@ -157,9 +157,11 @@ impl TimeToFull {
             let then = view.course.before(before);
             then.finest().is_some_and(|pace| self.reach(&then, pace.newest, limit).is_some())
         };
-        match reach {
-            Reach::Minutes => view.open != Some(Severity::Info) || foreseen(SUSTAINED),
-            Reach::Hour => foreseen(SUSTAINED_HOUR),
+        match (view.open, reach) {
+            // What has begun to warn goes on.
+            (Some(Severity::Warning | Severity::Critical), _) | (None, Reach::Minutes) => true,
+            (Some(Severity::Info), Reach::Minutes) => foreseen(SUSTAINED),
+            (_, Reach::Hour) => foreseen(SUSTAINED_HOUR),
         }
     }
 
