@@ -28,7 +28,7 @@ pub mod testkit;
 mod writer;
 
 pub use handle::{Busy, Handle, ReloadError, word};
-pub use scheduler::Changes;
+pub use scheduler::{CANARY_EVERY, Changes};
 pub use service::{Options, Plan, Service, StartError, StoreOpener};
 pub use stats::{Histogram, Stats};
 

@@ -20,9 +20,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Shared;
 use super::answer::Answer;
 
-/// Each look holds a fresh connection. Servers close one that says nothing after 20 s (Apache's mod_reqtimeout
+/// How often a canary looks. Each look holds a fresh connection. Servers close one that says nothing after 20 s (Apache's mod_reqtimeout
 /// as Debian sets it) to 120 s (OpenSSH's LoginGraceTime).
-const EVERY: Duration = Duration::from_secs(15);
+pub const CANARY_EVERY: Duration = Duration::from_secs(15);
 /// So many looks in a row that found it closed are a target that is of no use.
 const CLOSED_MAX: u32 = 2;
 /// Linux sends a SYN three times in it (at 0, 1 and 3 s).
@@ -70,7 +70,7 @@ impl Lookout {
             let Some(canary) = &self.canary else { return std::future::pending().await };
             if self.looking.is_empty() {
                 sleep_until(self.next).await;
-                self.next = Instant::now() + EVERY;
+                self.next = Instant::now() + CANARY_EVERY;
                 self.looking.spawn(look(canary.clone(), Arc::clone(&self.held), Arc::clone(shared)));
             }
             if let Some(Ok(answer)) = self.looking.join_next().await {
@@ -97,7 +97,7 @@ async fn look(canary: Canary, held: Arc<Mutex<Held>>, shared: Arc<Shared>) -> An
 
 /// Nothing can be found out by a target that hangs up on who says nothing.
 fn short_lived(canary: &Canary) -> Fault {
-    let every = EVERY.as_secs();
+    let every = CANARY_EVERY.as_secs();
     let message =
         format!("{} closes a connection that says nothing within {every} s: none is held", canary.target);
     let hint = "choose a target that keeps one for longer, such as the port of an SSH server";

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::live::Live;
 use crate::pipeline::Input;
 use crate::stats::Stats;
+pub use canary::CANARY_EVERY;
 use device::DeviceTask;
 pub(crate) use sources::Sources;
 

@@ -67,7 +67,7 @@ fn of_name(name: &str, args: &AccessArgs, registry: &Registry) -> Result<AccessL
         let every = match access.when {
             AccessWhen::Poll => Some(device.interval),
             AccessWhen::Minute => Some(device.interval.max(MINUTE)),
-            AccessWhen::Canary => Some(canary::EVERY),
+            AccessWhen::Canary => Some(cliffwatch_engine::CANARY_EVERY),
             AccessWhen::Session | AccessWhen::Ask | AccessWhen::Probe => None,
         };
         Entry { access, every_seconds: every.map(|every| every.as_secs_f64()) }
@@ -116,7 +116,10 @@ fn when(when: AccessWhen, every_seconds: Option<f64>) -> String {
         (AccessWhen::Minute, _) => "about once a minute".to_owned(),
         (AccessWhen::Ask, _) => "only when a rule asks: a table is nearly full, or refusals rise".to_owned(),
         (AccessWhen::Canary, _) => {
-            format!("every {}, and when a rule asks; only with a `canary`", Span(canary::EVERY))
+            format!(
+                "every {}, and when a rule asks; only with a `canary`",
+                Span(cliffwatch_engine::CANARY_EVERY)
+            )
         }
         (AccessWhen::Probe, _) => "only by `cliffwatch probe`".to_owned(),
     }

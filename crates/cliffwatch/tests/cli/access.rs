@@ -66,7 +66,7 @@ fn a_canary_is_listed_for_the_device_and_for_where_it_starts() {
     };
     let (through, from) = (canaries("old"), canaries("plain"));
     assert_eq!((through.len(), from.len(), canaries("here").len()), (1, 1, 0));
-    assert_eq!(from[0]["every_seconds"], 30.0);
+    assert_eq!(from[0]["every_seconds"], 15.0);
     let action = from[0]["action"].as_str().unwrap();
     assert!(
         action.starts_with("direct-tcpip to 203.0.113.10:443") && action.ends_with("\nHEAD / HTTP/1.0"),
@@ -77,7 +77,7 @@ fn a_canary_is_listed_for_the_device_and_for_where_it_starts() {
     assert!(through[0]["action"].as_str().unwrap().starts_with("through this device, from plain: "));
     let text = stdout(&cliffwatch(folder.path(), &["access", "linux"]));
     assert!(
-        text.contains("direct-tcpip to TARGET") && text.contains("when:  every 30s, and when a rule asks"),
+        text.contains("direct-tcpip to TARGET") && text.contains("when:  every 15s, and when a rule asks"),
         "{text}"
     );
 }

@@ -1,11 +1,6 @@
 //! What canaries send. No platform knows them: they look through a device from a host behind it.
 
-use std::time::Duration;
-
 use cliffwatch_source::{Access, AccessWhen, CanaryFrom, SourceFactory, Target};
-
-/// How often a canary looks (scheduler/canary.rs of the engine).
-pub(super) const EVERY: Duration = Duration::from_secs(30);
 
 /// A canary that starts on some device of this platform.
 pub(super) fn of_platform(factory: &dyn SourceFactory) -> Option<Access> {
