@@ -175,6 +175,6 @@ async fn of_several_that_start_at_once_one_migrates() {
     for store in opened {
         store.ping().await.unwrap();
     }
-    let (_, rows) = home.rows("SELECT count(*) AS n FROM _sqlx_migrations").await;
-    assert_eq!(rows, [["3"]]);
+    let (_, rows) = home.rows("SELECT max(version) - count(*) AS twice FROM _sqlx_migrations").await;
+    assert_eq!(rows, [["0"]]);
 }
