@@ -38,10 +38,15 @@ impl Incident {
         Self { id, members: BTreeMap::new(), paged: false, critical_over: None, whole: false }
     }
 
-    /// Takes an alert in. What people were told of stays told when it fires again in backfilled history.
+    /// Whether people are to be told of it. What they were told of stays told when it fires again in backfilled
+    /// history.
+    pub(super) fn is_told(&self, event: &AlertEvent) -> bool {
+        event.told || self.members.get(&event.fingerprint).is_some_and(|known| known.told)
+    }
+
+    /// Takes an alert in.
     pub(super) fn join(&mut self, event: &AlertEvent, now: Option<Timestamp>) {
-        let told = self.members.get(&event.fingerprint).is_some_and(|known| known.told);
-        let member = Member { told: told || event.told, fired_at: now, ..Member::of(event) };
+        let member = Member { told: self.is_told(event), fired_at: now, ..Member::of(event) };
         self.members.insert(event.fingerprint.clone(), member);
     }
 

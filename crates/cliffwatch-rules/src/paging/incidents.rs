@@ -109,8 +109,10 @@ impl Incidents {
         let mut key = self.places.get(&event.fingerprint).cloned().unwrap_or_else(|| self.known(home));
         let fires = event.state == AlertState::Firing && event.severity >= Severity::Warning;
         if fires {
-            self.join(&key, event);
-            key = self.gather(key, event);
+            let critical = self.join(&key, event);
+            if critical {
+                key = self.gather(key, event);
+            }
             self.note_warning(&key, event, around);
         }
         let Some(incident) = self.open.get_mut(&key) else {
@@ -151,25 +153,29 @@ impl Incidents {
         if self.open.get(&device).is_some_and(|incident| incident.whole) { device } else { home }
     }
 
-    fn join(&mut self, key: &Key, event: &AlertEvent) {
+    /// Whether it is critical now, and people know of it or are to know.
+    fn join(&mut self, key: &Key, event: &AlertEvent) -> bool {
         let incident = self.open.entry(key.clone()).or_insert_with(|| Incident::new(key.id(event.at)));
-        let critical = event.told && event.severity == Severity::Critical;
+        let critical = incident.is_told(event) && event.severity == Severity::Critical;
         let rested = |over: Timestamp| event.at.since(over) >= CRITICAL_AGAIN_AFTER;
         if critical && incident.paged && incident.critical_over.is_some_and(rested) {
             incident.id = key.id(event.at);
             incident.paged = false;
         }
+        let was_critical = incident.is_critical();
         incident.join(event, self.now);
         if critical {
             incident.critical_over = None;
+        } else if was_critical && !incident.is_critical() {
+            incident.critical_over = Some(event.at);
         }
         self.places.insert(event.fingerprint.clone(), key.clone());
+        critical
     }
 
     /// Makes one incident of a device where too many of its scopes are critical; gives back where the event is.
     fn gather(&mut self, key: Key, event: &AlertEvent) -> Key {
-        let critical = event.told && event.severity == Severity::Critical;
-        if key.scope.is_none() || !critical {
+        if key.scope.is_none() {
             return key;
         }
         let device = Key { subject: Arc::clone(&key.subject), scope: None };
@@ -180,7 +186,9 @@ impl Incidents {
             .filter(|(other, _)| other.scope.is_some())
             .map(|(other, _)| other.clone())
             .collect();
-        let is_critical = |key: &&Key| self.open.get(key).is_some_and(Incident::is_critical);
+        // What ended at this very instant was critical in it, whichever device reported first.
+        let was = |incident: &Incident| incident.is_critical() || incident.critical_over == Some(event.at);
+        let is_critical = |key: &&Key| self.open.get(key).is_some_and(was);
         if scopes.iter().filter(is_critical).count() <= SCOPES_MAX {
             return key;
         }
