@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::conntrack::SYSCTL;
-use crate::skip::{Need, skip};
+use crate::skip::{self, Need, skip};
 use crate::undo::Undo;
 
 /// Below this even the lab's own management traffic would be refused.
@@ -56,6 +56,20 @@ impl ConntrackLock {
         let restore = Undo::holding(&lock, before.restore_script());
         Limits { max, buckets: buckets.unwrap_or(before.buckets) }.apply();
         Some(Self { before, _restore: restore })
+    }
+
+    /// Puts back, in its turn, what a killed run left lowered. Without the right to write it, nothing happens.
+    ///
+    /// # Panics
+    ///
+    /// When a limit that root saved cannot be put back.
+    pub fn restore() {
+        if !beside("saved").exists() || !skip::is_root() {
+            return;
+        }
+        let lock = File::create(beside("lock")).expect("a lock file");
+        lock.lock().expect("the lock");
+        recover();
     }
 
     /// What was before, and will be again.

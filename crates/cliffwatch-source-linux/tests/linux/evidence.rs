@@ -12,7 +12,16 @@ use serde_json::Value;
 
 use crate::skip::has;
 
-const NEEDS: &[&str] = &["root", "unshare", "ip", "nft", "bash", "conntrack", "conntrack in the kernel"];
+const NEEDS: &[&str] = &[
+    "root",
+    "unshare",
+    "ip",
+    "nft",
+    "bash",
+    "conntrack",
+    "conntrack in the kernel",
+    "room for 4,096 entries",
+];
 const BYTES_MAX: usize = 10_000;
 
 /// One address that fills the table (what is sent to one's own address comes from it), another that has a few flows, and a pool of 50 ports.

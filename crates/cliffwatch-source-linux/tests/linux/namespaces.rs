@@ -13,7 +13,8 @@ use cliffwatch_transport::ssh::SshHub;
 
 use crate::skip::has;
 
-const NEEDS: [&str; 6] = ["root", "setpriv", "unshare", "ip", "nft", "conntrack in the kernel"];
+const NEEDS: [&str; 7] =
+    ["root", "setpriv", "unshare", "ip", "nft", "conntrack in the kernel", "room for 4,096 entries"];
 const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 const ATTACH: &str = "ip link set lo up
 nft add table inet t
