@@ -21,6 +21,8 @@ pub(crate) struct Signals {
     pub(crate) period: Duration,
     /// What was attempted in it, where a sum says so by its name: `ConnectionAttemptCount`, `….Attempted`.
     pub(crate) attempts: Option<u64>,
+    /// What came of them, named so too: `ConnectionEstablishedCount`.
+    pub(crate) established: Option<u64>,
     /// The same, as the device pushed them.
     pub(crate) refused_pushed: u64,
     /// Those of them on a tier of ports below 1024: all or none.
@@ -80,11 +82,11 @@ impl Signals {
     }
 
     fn take_sum(&mut self, name: &CounterName, counter: &CounterTotal) {
+        let is = |word: &str| name.as_str().to_ascii_lowercase().contains(word);
         let sum = match counter.class {
             CounterClass::Refused => &mut self.sum_of_period,
-            CounterClass::Pressure if name.as_str().to_ascii_lowercase().contains("attempt") => {
-                &mut self.attempts
-            }
+            CounterClass::Pressure if is("attempt") => &mut self.attempts,
+            CounterClass::Pressure if is("established") => &mut self.established,
             _ => return,
         };
         *sum = Some(sum.unwrap_or(0).saturating_add(counter.value));

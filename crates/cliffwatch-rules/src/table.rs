@@ -8,7 +8,7 @@ use cliffwatch_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::Baseline;
-use crate::churn::{Imbalance, Rates};
+use crate::churn::{Imbalance, Rates, Shortfall};
 use crate::coverage::Coverage;
 use crate::device::Sizes;
 use crate::diagnosis::TableSight;
@@ -206,12 +206,17 @@ impl TableMemory {
         }
         self.trend.add(used, at, reading.revision > 0);
         self.week.add(used, at);
-        self.rates.add(reading);
+        self.rates.add(reading, signals);
     }
 
     /// Set-ups against ends in the last five minutes, where both were measured.
     pub(crate) fn churn(&self, now: Timestamp) -> Option<Imbalance> {
         self.rates.imbalance(now)
+    }
+
+    /// Attempts against what was established in the last five minutes, where a provider counts both.
+    pub(crate) fn shortfall(&self, now: Timestamp) -> Option<Shortfall> {
+        self.rates.shortfall(now)
     }
 
     fn note_turns(&mut self, reading: &TableObservation) {

@@ -2,23 +2,27 @@ use std::time::Duration;
 
 use cliffwatch_model::Severity;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::ahead::{self, PAUSE};
 use super::reading;
+use crate::churn::Shortfall;
 use crate::span;
-use crate::summary::{self, spoken};
+use crate::summary::{self, grouped, spoken};
 use crate::table::TableView;
 use crate::verdict::{Explanation, Verdict};
 
-/// More entries are made than end, where the device measures both.
+/// More entries are made than end, where the device measures both; or fewer connections are established than
+/// attempted, where a provider counts those.
 ///
 /// Two rates of some thousands a second differ by chance at every reading, so each minute of five must
-/// agree, and the count itself must rise as the rates say.
+/// agree, and the count itself must rise as the rates say. Attempts fail for other reasons too (a service
+/// behind the gateway that is down), so they say something only where the table, or the ports towards one
+/// destination, may run out: from the floor on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Churn {
-    /// Raised where the table is at least this full, in percent, …
+    /// Raised where the table, or a bound per destination, is at least this full, in percent, …
     pub floor: f64,
     /// … and full within this time.
     #[serde(with = "span")]
@@ -29,6 +33,12 @@ pub struct Churn {
     /// No verdict for this long after a change of role, epoch or limit: the table fills anew.
     #[serde(with = "span")]
     pub pause: Duration,
+    /// Raised where less than this share of the attempts of five minutes was established, in percent …
+    pub established: f64,
+    /// … and clear from this share on.
+    pub established_clear: f64,
+    /// Fewer attempts than this in five minutes say nothing of a share.
+    pub attempts_min: u32,
 }
 
 impl Default for Churn {
@@ -38,6 +48,9 @@ impl Default for Churn {
             within: Duration::from_secs(6 * 3_600),
             clear_within: Duration::from_secs(12 * 3_600),
             pause: PAUSE,
+            established: 98.0,
+            established_clear: 99.0,
+            attempts_min: 100,
         }
     }
 }
@@ -51,10 +64,15 @@ impl Churn {
             let (within, clear) = (span::span_text(self.within), span::span_text(self.clear_within));
             return Err(format!("clear_within ({clear}) must not be shorter than within ({within})"));
         }
-        if self.floor.is_finite() && self.floor >= 0.0 {
+        if self.established_clear < self.established {
+            let (below, clear) = (self.established, self.established_clear);
+            return Err(format!("established_clear ({clear}) must not be below established ({below})"));
+        }
+        let numbers = [self.floor, self.established, self.established_clear];
+        if numbers.iter().all(|value| value.is_finite() && *value >= 0.0) {
             return Ok(());
         }
-        Err("floor must be a number from 0 up".to_owned())
+        Err("floor, established and established_clear must be numbers from 0 up".to_owned())
     }
 
     pub(super) fn judge(&self, view: &TableView<'_>) -> Verdict {
@@ -62,6 +80,9 @@ impl Churn {
             Ok(used) => used,
             Err(verdict) => return verdict,
         };
+        if let Some(short) = view.memory.shortfall(view.reading.observed_at) {
+            return self.judge_attempts(view, short);
+        }
         let (Some(limit), Some(churn)) = (ahead::limit(view), view.memory.churn(view.reading.observed_at))
         else {
             return Verdict::Unknown;
@@ -87,8 +108,53 @@ impl Churn {
         }
     }
 
+    fn judge_attempts(&self, view: &TableView<'_>, short: Shortfall) -> Verdict {
+        let Some(fill) = view.fill_percent() else { return Verdict::Unknown };
+        if fill < self.floor {
+            return Verdict::Clear;
+        }
+        if ahead::is_paused(view, self.pause) || short.attempts < f64::from(self.attempts_min) {
+            return Verdict::Unknown;
+        }
+        if short.percent() >= self.established_clear {
+            Verdict::Clear
+        } else if short.percent() < self.established && short.sustained {
+            Verdict::Raised(Severity::Warning)
+        } else {
+            Verdict::Between
+        }
+    }
+
+    fn explain_attempts(
+        &self,
+        view: &TableView<'_>,
+        short: Shortfall,
+        mut evidence: Map<String, Value>,
+    ) -> Explanation {
+        let (attempts, established) = (reading::rounded(short.attempts), reading::rounded(short.established));
+        evidence.insert("attempts_5m".into(), json!(attempts));
+        evidence.insert("established_5m".into(), json!(established));
+        let known = short.attempts > 0.0;
+        let share = if known { format!(" ({:.1} %)", short.percent()) } else { String::new() };
+        Explanation {
+            value: known.then(|| short.percent()),
+            threshold: Some(self.established),
+            unit: "%",
+            text: format!(
+                "{} of {} attempts of 5 min were established{share} at {}",
+                grouped(established),
+                grouped(attempts),
+                summary::fill(view)
+            ),
+            evidence,
+        }
+    }
+
     pub(super) fn explain(&self, view: &TableView<'_>) -> Explanation {
         let mut evidence = reading::numbers(view);
+        if let Some(short) = view.memory.shortfall(view.reading.observed_at) {
+            return self.explain_attempts(view, short, evidence);
+        }
         ahead::note(view, &mut evidence);
         let Some(churn) = view.memory.churn(view.reading.observed_at) else {
             let text = format!("set-ups and ends are not known at {}", summary::fill(view));

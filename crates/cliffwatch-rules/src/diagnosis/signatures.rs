@@ -187,6 +187,9 @@ fn quota(case: &Case<'_>) -> Option<Finding> {
     Some(finding(Pattern::Quota, Severity::Warning, Confidence::High, text, figures, &refuted))
 }
 
+/// Where fewer of the attempts come to something, a worst case may be real: what `churn-imbalance` warns of.
+const ESTABLISHED_PERCENT: f64 = 98.0;
+
 /// Near a worst case, with nothing refused.
 fn per_destination(case: &Case<'_>) -> Option<Finding> {
     let (limit, used) = case.bound_per_destination().zip(case.used())?;
@@ -194,15 +197,26 @@ fn per_destination(case: &Case<'_>) -> Option<Finding> {
     if percent < 70.0 || case.seen(Symptom::Refused).is_some() {
         return None;
     }
-    let text = format!(
+    let mut figures = case.level();
+    let mut text = format!(
         "{} {} are {percent:.0} % of what ONE destination may have ({}); spread over several it harms nobody, and nothing \
          was refused",
         grouped(used),
         case.newest.unit,
         grouped(limit)
     );
+    let short = case.memory.shortfall(case.now()).filter(|short| short.attempts > 0.0);
+    let fails = short.is_some_and(|short| short.percent() < ESTABLISHED_PERCENT);
+    if let Some(short) = short {
+        figures.push(figure("established_of_attempts", short.percent(), "%"));
+        text.push_str(&format!("; {:.1} % of the attempts of 5 minutes were established", short.percent()));
+    }
+    if fails {
+        text.push_str(": some fail, at the far end or for want of a port towards it");
+    }
+    let severity = if fails { Severity::Warning } else { Severity::Info };
     let refuted = ["most connections lead to one destination", "a first refusal"];
-    Some(finding(Pattern::PerDestination, Severity::Info, Confidence::Medium, text, case.level(), &refuted))
+    Some(finding(Pattern::PerDestination, severity, Confidence::Medium, text, figures, &refuted))
 }
 
 /// `950 of 1,000 entries (95.0 %)`, or what is known of it.

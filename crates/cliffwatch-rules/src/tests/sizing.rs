@@ -1,6 +1,8 @@
 //! Rules that compare: set-ups with ends, limits with peaks, load with sessions.
 
-use cliffwatch_model::{AlertState, Bound, Setting};
+use std::time::Duration;
+
+use cliffwatch_model::{AlertState, Bound, Counter, CounterClass, CounterName, CounterReading, Setting};
 
 use super::lab::Lab;
 
@@ -51,6 +53,51 @@ fn rates_that_balance_or_that_are_not_both_measured_say_nothing() {
     one.table().setup_rate = Some(500.0);
     one.run("41000+100x200", &[]);
     assert!(of("churn-imbalance", &mut one).is_empty());
+}
+
+/// A gateway of which a provider counts attempts and what came of them, one minute after the other.
+fn opened(used: u64, attempts: u64, established: impl Fn(i64) -> u64) -> Lab {
+    let mut lab = Lab::on("prod-natgw", "aws-nat", &[]);
+    lab.limit(55_000);
+    lab.bound(Bound::PerDestination);
+    lab.interval = 60;
+    lab.table().used = Some(used);
+    for minute in 0..40i64 {
+        let sum = |value| Counter {
+            class: CounterClass::Pressure,
+            reading: CounterReading::Period { value, period: Duration::from_secs(60), provisional: false },
+        };
+        let named = |name| CounterName::new(name).unwrap();
+        lab.table().counters = [
+            (named("ConnectionAttemptCount"), sum(attempts)),
+            (named("ConnectionEstablishedCount"), sum(established(minute))),
+        ]
+        .into();
+        lab.poll();
+    }
+    lab
+}
+
+#[test]
+fn attempts_that_are_not_established_warn_where_ports_may_run_out() {
+    let lab = opened(30_000, 3_000, |minute| if minute < 20 { 2_970 } else { 2_850 });
+    let told: Vec<_> = lab.events.iter().filter(|e| e.rule == "churn-imbalance").collect();
+    let [event] = told[..] else { panic!("{told:?}") };
+    assert!(event.summary.contains("of 5 min were established (9"), "{}", event.summary);
+    assert_eq!((event.threshold, event.unit.as_str()), (Some(98.0), "%"));
+    assert_eq!(event.evidence["attempts_5m"], 15_000, "{:?}", event.evidence);
+    let mut over = opened(30_000, 3_000, |minute| if minute < 10 { 2_850 } else { 3_000 });
+    let told = of("churn-imbalance", &mut over);
+    assert!(told.iter().any(|line| line.contains("resolved")), "{told:?}");
+}
+
+#[test]
+fn attempts_fail_for_other_reasons_as_well() {
+    assert!(of("churn-imbalance", &mut opened(3_000, 3_000, |_| 2_000)).is_empty(), "hardly used");
+    assert!(of("churn-imbalance", &mut opened(50_000, 3_000, |_| 2_970)).is_empty(), "the everyday share");
+    assert!(of("churn-imbalance", &mut opened(50_000, 10, |_| 5)).is_empty(), "too few");
+    let now_and_then = opened(50_000, 3_000, |minute| if minute % 5 == 0 { 2_600 } else { 3_000 });
+    assert!(of("churn-imbalance", &mut { now_and_then }).is_empty(), "not in each minute");
 }
 
 #[test]
