@@ -2,9 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use cliffwatch_model::{
-    AlertEvent, DeviceName, DeviceSettings, Diagnosis, EvidenceItem, Fix, PollerName, Remedy, TableId,
-};
+use cliffwatch_model::{AlertEvent, DeviceName, DeviceSettings, Diagnosis, PollerName, Remedy, TableId};
 use cliffwatch_rules::{Diagnosed, RuleSet};
 use cliffwatch_source::{Clock, HubStatus, SourceFactory};
 use cliffwatch_store::Store;
@@ -94,23 +92,6 @@ impl Handle {
     /// The rules in force.
     pub fn rules(&self) -> Arc<RuleSet> {
         self.rules.load_full()
-    }
-
-    /// What would help against an alert, in the words of its device's platform, given what was gathered for it.
-    pub fn fixes(&self, alert: &AlertEvent, gathered: &[EvidenceItem]) -> Vec<Fix> {
-        let rules = self.rules();
-        let (Some(rule), Some(device)) =
-            (rules.iter().find(|rule| *rule.id == *alert.rule), self.live.device(&alert.device))
-        else {
-            return Vec::new();
-        };
-        let Some(factory) =
-            self.factories.iter().find(|factory| factory.platform() == device.device.platform)
-        else {
-            return Vec::new();
-        };
-        let remedies = cliffwatch_rules::remedies(rule.kind, alert, gathered);
-        remedies.iter().filter_map(|remedy| factory.fix(remedy, &device.device_settings)).collect()
     }
 
     /// What is wrong with a table, why and what to do, as of its newest reading. Nothing for a table that is

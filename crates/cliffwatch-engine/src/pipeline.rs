@@ -250,6 +250,7 @@ impl Pipeline {
                 known.last_seq = before.last_seq;
                 known.ingest = Ingest::new(known.device.capacity.clone(), before.memory);
                 self.load_rules(&name, before.rules);
+                before.answers.iter().for_each(|answer| self.rules.remind(answer));
                 for observation in &before.after_state {
                     let _known_events = self.rules.observe(observation);
                 }

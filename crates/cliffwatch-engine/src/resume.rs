@@ -1,6 +1,7 @@
 //! What the store knows of the time before our start.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cliffwatch_model::{
     AlertEvent, Device, DeviceName, IngestMemory, Observation, PollHeader, PollerName, TableId,
@@ -11,6 +12,11 @@ use cliffwatch_store::{DeviceRecord, HistoryQuery, Order, PageRequest, Resume, S
 /// Polls of one device that are observed again, at most: state is saved each minute, so even at one
 /// second there are about sixty.
 const REOBSERVED_MAX: usize = 1_000;
+
+/// What was found out longer ago tells of another time; the diagnosis looks no further back.
+const ANSWERS_OF: Duration = Duration::from_secs(3_600);
+/// One device is asked each five minutes at most.
+const ANSWERS_MAX: usize = 12;
 
 /// Everything to go on from.
 pub(crate) struct Resumed {
@@ -29,6 +35,8 @@ pub(crate) struct Before {
     pub(crate) rules: Vec<(Option<TableId>, String)>,
     /// Polls that are newer than the rules' state.
     pub(crate) after_state: Vec<Observation>,
+    /// What was lately found out about tables with open alerts, oldest first.
+    pub(crate) answers: Vec<Observation>,
     pub(crate) latest: Vec<TableObservation>,
 }
 
@@ -58,6 +66,11 @@ pub(crate) async fn read(store: &dyn Store, poller: &PollerName) -> Result<Resum
         } else {
             Vec::new()
         };
+        let alerted = open_alerts.iter().any(|alert| alert.device == name && alert.table_id.is_some());
+        let answers = match &last {
+            Some(last) if alerted => answers(store, last).await?,
+            _ => Vec::new(),
+        };
         let Some(record) = records.get(&name) else { continue };
         before.insert(
             name.clone(),
@@ -68,6 +81,7 @@ pub(crate) async fn read(store: &dyn Store, poller: &PollerName) -> Result<Resum
                 memory: parse_memory(&name, device.memory.as_deref()),
                 rules: device.rules.rows.into_iter().map(|row| (row.table, row.state)).collect(),
                 after_state,
+                answers,
                 latest: device.latest,
             },
         );
@@ -94,6 +108,20 @@ async fn last_poll(
     };
     let page = store.observations(&query, &PageRequest { cursor: None, limit: Some(1) }).await?;
     Ok(page.items.into_iter().next().map(|observation| observation.header))
+}
+
+/// What the device answered when rules asked it, until its last poll.
+async fn answers(store: &dyn Store, last: &PollHeader) -> Result<Vec<Observation>, StoreError> {
+    let query = HistoryQuery {
+        device: Some(last.device.clone()),
+        poller: Some(last.poller.clone()),
+        from: Some(last.finished_at.minus(ANSWERS_OF)),
+        with_evidence: true,
+        order: Order::NewestFirst,
+        ..HistoryQuery::default()
+    };
+    let page = store.observations(&query, &PageRequest { cursor: None, limit: Some(ANSWERS_MAX) }).await?;
+    Ok(page.items.into_iter().rev().collect())
 }
 
 async fn records(store: &dyn Store) -> Result<BTreeMap<DeviceName, DeviceRecord>, StoreError> {
@@ -126,8 +154,8 @@ fn to_device(record: &DeviceRecord) -> Device {
         platform: record.platform.clone(),
         address: record.address.as_deref().map(Into::into),
         labels: record.labels.clone(),
-        interval: std::time::Duration::from_secs(60),
-        timeout: std::time::Duration::from_secs(10),
+        interval: Duration::from_secs(60),
+        timeout: Duration::from_secs(10),
         ha_peer: None,
         depends_on: Vec::new(),
         capacity: cliffwatch_model::CapacityOverrides::default(),

@@ -209,6 +209,14 @@ impl Engine {
         &self.devices[device].tables[&table]
     }
 
+    /// Shows what a device answered before a restart, for diagnoses: no rule reads it. To be called after
+    /// [`Engine::load`] and before newer observations.
+    pub fn remind(&mut self, answer: &Observation) {
+        if let Some(device) = self.devices.get_mut(&answer.header.device) {
+            device.sight.take(answer);
+        }
+    }
+
     /// How a table moves and where that leads, as of its newest reading.
     pub fn outlook(&self, device: &DeviceName, table: TableId) -> Option<Outlook> {
         Outlook::of(&self.devices.get(device)?.tables.get(&table)?.memory)

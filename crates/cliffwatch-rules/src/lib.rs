@@ -42,7 +42,6 @@ mod outlook;
 mod paging;
 mod periods;
 mod phase;
-mod remedies;
 mod ring;
 mod rule;
 mod ruleset;
@@ -73,7 +72,6 @@ pub use paging::{
     CRITICAL_AGAIN_AFTER, DIGEST_EVERY, Incidents, Matches, Notice, Repeat, SCOPES_MAX, Silence,
     Surroundings, Topology, paging,
 };
-pub use remedies::remedies;
 pub use rule::{RULE_ID_BYTES_MAX, RuleKind, RuleSpec, Selector, Subject};
 pub use ruleset::{RULES_MAX, RuleEntry, RuleError, RuleSet};
 pub use span::parse_span;

@@ -94,9 +94,10 @@ pub(crate) struct AlertDetail {
     /// What the device said when it was asked about this alert's table, the newest of each finding; null while the
     /// store is away.
     pub(crate) gathered: Option<Vec<Gathered>>,
-    /// What would help, in the words of the device's platform. Nothing is ever applied.
-    #[schema(value_type = Vec<Object>)]
-    pub(crate) fixes: Vec<Fix>,
+    /// What would help its table, as the table's diagnosis says, in the words of the device's platform; empty once the
+    /// alert is over, null while that cannot be worked out. Nothing is ever applied.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub(crate) fixes: Option<Vec<Fix>>,
 }
 
 /// One finding of a device.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use cliffwatch_model::{AlertEvent, AlertState, DeviceName, EvidenceItem, Severity, TableId, Timestamp};
+use cliffwatch_model::{AlertEvent, AlertState, DeviceName, EvidenceItem, Fix, Severity, TableId, Timestamp};
 use cliffwatch_store::{AlertFilter, AlertHistory, HistoryQuery, Order, PageRequest};
 
 use super::{Api, no_page};
@@ -110,15 +110,19 @@ pub(crate) async fn alert(
         (None, Err(problem)) => return Err(problem),
     };
     let found = gathered(&api, &alert).await;
-    let fixes = if alert.state.is_open() {
-        let items: Vec<EvidenceItem> = found.iter().flatten().map(|(_, item)| item.clone()).collect();
-        api.handle.fixes(&alert, &items)
-    } else {
-        Vec::new()
-    };
+    let fixes = fixes(&api, &alert).await;
     let shown = |(at, EvidenceItem { what, value, .. })| Gathered { at, what, value };
     let gathered = found.map(|found| found.into_iter().map(shown).collect());
     Ok(Json(AlertDetail { alert: Alert::from(&alert), events, gathered, fixes }))
+}
+
+/// What would help the alert's table, as its diagnosis says; nothing once the alert is over. None where the pipeline is
+/// too busy to work it out.
+async fn fixes(api: &Api, alert: &AlertEvent) -> Option<Vec<Fix>> {
+    let Some(table) = alert.table_id.filter(|_| alert.state.is_open()) else { return Some(Vec::new()) };
+    let diagnosis = api.handle.diagnose(&alert.device, table).await.ok()?;
+    let advice = diagnosis.map(|diagnosis| diagnosis.fixes).unwrap_or_default();
+    Some(advice.into_iter().map(|advice| advice.fix).collect())
 }
 
 /// The store's history, with what memory knows already and the store does not.

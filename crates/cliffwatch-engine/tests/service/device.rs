@@ -122,8 +122,13 @@ impl SessionSource for Scripted {
         if !self.fleet.state(&self.address).lists {
             return Err(SourceError::new(ErrorKind::Auth, "not allowed").with_hint("allow it"));
         }
-        let value = serde_json::json!([{"address": "192.0.2.7", "entries": 900}]);
-        Ok(vec![EvidenceItem { what: "top_sources".to_owned(), table_id: Some(table.id()), value }])
+        let item =
+            |what: &str, value| EvidenceItem { what: what.to_owned(), table_id: Some(table.id()), value };
+        let sources =
+            serde_json::json!({"addresses": [{"address": "192.0.2.7", "entries": 900, "share": 0.9}]});
+        let idle = serde_json::json!([{"setting": "established", "timeout_seconds": 432_000, "to_seconds": 86_400,
+                                       "entries_idle_longer": 400, "share_idle_longer": 0.4}]);
+        Ok(vec![item("top_sources", sources), item("lower_timeouts", idle)])
     }
 
     async fn try_new_connection(&self, _: &PollContext<'_>) -> Result<Option<Reachability>, SourceError> {

@@ -1,7 +1,8 @@
-use cliffwatch_model::AlertState;
+use cliffwatch_engine::Service;
+use cliffwatch_model::{AlertState, Fix, TableId};
 
 use crate::device::Fleet;
-use crate::{alerts, eventually, opener, polls, start};
+use crate::{ParseName as _, alerts, eventually, opener, polls, start};
 
 #[tokio::test]
 async fn a_restart_goes_on_with_the_same_alert_and_the_next_number() {
@@ -34,6 +35,41 @@ async fn a_restart_goes_on_with_the_same_alert_and_the_next_number() {
     let seqs: Vec<u32> = history.events.iter().map(|event| event.seq).collect();
     assert_eq!(seqs, [1, 2], "no second opening event");
     store.close().await;
+}
+
+#[tokio::test]
+async fn what_a_device_answered_before_a_restart_is_still_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::default();
+    let targets = vec![fleet.target("gw", "gw")];
+    fleet.set("gw", |state| (state.lists, state.used) = (true, 950));
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets.clone()).await;
+    eventually("a first reading", async || (fleet.state("gw").polled >= 2).then_some(())).await;
+    fleet.set("gw", |state| state.dropped = 7);
+    let store = service.handle().store().unwrap();
+    let answered = eventually("the answer is stored", async || {
+        polls(&*store, "gw").await.into_iter().find(|poll| !poll.evidence.is_empty())
+    })
+    .await;
+    let table = answered.tables[0].table.id();
+    let before = lower_timeout(&service, table).await;
+    service.stop().await;
+    // Never again: what is known of it is what was stored.
+    fleet.set("gw", |state| state.lists = false);
+    let service = start(folder.path(), &fleet, opener(folder.path()), targets).await;
+    let after = lower_timeout(&service, table).await;
+    assert_eq!(before, after);
+    service.stop().await;
+}
+
+/// What is advised of an idle timeout, which only an answer of the device gives.
+async fn lower_timeout(service: &Service, table: TableId) -> Fix {
+    eventually("the advice", async || {
+        let diagnosis = service.handle().diagnose(&"gw".parse_name(), table).await.unwrap()?;
+        let mut fixes = diagnosis.fixes.into_iter().map(|advice| advice.fix);
+        fixes.find(|fix| fix.title.contains("established"))
+    })
+    .await
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ mod made_up;
 mod new_connections;
 mod properties;
 mod raw;
-mod remedies;
 mod size;
 mod sizing;
 mod utilization;
