@@ -4,6 +4,7 @@
 //! the way of `replay`, so what holds here holds for the service.
 
 mod check;
+mod diagnoses;
 mod expect;
 mod file;
 mod polls;
@@ -17,6 +18,7 @@ use cliffwatch_model::{AlertEvent, Device, Poll, Timestamp};
 use cliffwatch_rules::{DeviceFacts, Maintenance, RuleSet, Silence, Topology};
 use serde::Serialize;
 
+use self::diagnoses::Asked;
 use self::expect::Expectations;
 use crate::diagnostics::{Position, Report};
 use crate::{config, rules_file, yaml};
@@ -100,12 +102,15 @@ impl Scenario {
         replay.maintain(Arc::clone(&self.maintenance));
         replay.surround(Topology::new(&self.devices, &self.rules), self.silences);
         let mut events: Vec<AlertEvent> = Vec::new();
+        let mut asked = Asked::new(self.start, &self.devices, &self.expectations.diagnoses);
         for poll in self.polls {
+            asked.until(poll.header.finished_at, &replay);
             events.extend(replay.poll(poll));
         }
+        let mut unmet = asked.finish(&replay);
         events.sort_by_key(|event| event.at);
         let summary = replay.summary();
-        let unmet = check::check(&self.expectations, self.start, &events, &replay.notices(), &summary);
+        unmet.extend(check::check(&self.expectations, self.start, &events, &replay.notices(), &summary));
         let place = |unmet: Unmet| Failure {
             place: report.place(unmet.at),
             expected: unmet.expected,

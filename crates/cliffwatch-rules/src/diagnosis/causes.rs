@@ -1,6 +1,6 @@
 //! Why a table is as full as it is: from how its count moved, and from what was gathered.
 
-use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Severity};
+use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Role, Severity};
 
 use super::case::{Case, count, figure, finding};
 use super::recent::Symptom;
@@ -18,6 +18,9 @@ const DAYS_SURE: usize = 3;
 const DAYS_MIN: usize = 2;
 /// A night this far below the day's peak is a recovery: a table that never recovers leaks.
 const RECOVERED: f64 = 0.75;
+const DAYS_A_WEEK: usize = 7;
+/// Lows of days that came to this many times the first of them are no wave of the week.
+const SURE_TIMES: f64 = 1.5;
 /// A share of idle entries that explains a fill, and one that helps to.
 const IDLE_MOST: f64 = 0.3;
 const IDLE_SOME: f64 = 0.1;
@@ -41,8 +44,12 @@ pub(crate) fn find(case: &Case<'_>) -> Vec<Finding> {
     found
 }
 
-/// Whether it is full enough, or fills fast enough, to ask why.
+/// Whether it is full enough, or fills fast enough, to ask why. An address of a pool is filled before the next one is
+/// used: how full it is has no cause.
 fn is_worth(case: &Case<'_>) -> bool {
+    if case.is_pool() && case.newest.role == Role::Member {
+        return false;
+    }
     let soon = case.outlook.and_then(|outlook| outlook.full.seconds()).is_some();
     match (case.fill(), case.used()) {
         (Some(fill), _) => fill >= FLOOR || soon,
@@ -86,7 +93,10 @@ fn leak(case: &Case<'_>) -> Option<Finding> {
         ));
     }
     holders(case, &mut figures, &mut text);
-    let confidence = match (climb.days >= 3, climb.hours >= 6 && usual == Some(false), churn.is_some()) {
+    let rise = number(climb.to) / number(climb.from.max(1));
+    // In the first week the same day of another week is not known: only what half as much again came to is sure.
+    let sure_days = climb.days >= 3 && (rise >= SURE_TIMES || case.memory.week.lows().len() > DAYS_A_WEEK);
+    let confidence = match (sure_days, climb.hours >= 6 && usual == Some(false), churn.is_some()) {
         (true, _, _) | (_, true, true) => Confidence::High,
         (_, true, _) | (_, _, true) => Confidence::Medium,
         _ if climb.days > 0 => Confidence::Medium,

@@ -24,6 +24,7 @@ const CLIMB_SLACK: f64 = 1.02;
 const STANDS: u64 = 10;
 /// A climb begins where it is this part above its lowest: a twentieth.
 const FOOT: u64 = 20;
+const DAYS_A_WEEK: usize = 7;
 /// Hours that a climb is followed back.
 const CLIMB_HOURS_MAX: u32 = 7 * 24 - 1;
 
@@ -100,19 +101,28 @@ pub(crate) struct Climb {
 pub(crate) fn gradual(memory: &TableMemory) -> Option<Climb> {
     let (now, used) = (memory.newest?, memory.used?);
     let (hours, from) = climbing_hours(memory, now, used);
-    let lows = memory.week.lows();
-    let days = lows.iter().rev().zip(lows.iter().rev().skip(1)).take_while(|(after, before)| after > before);
-    let days = u32::try_from(days.count()).unwrap_or(u32::MAX);
     let by_hours = hours >= CLIMB_HOURS_MIN && times(used, from) >= CLIMB_TIMES;
-    let first = usize::try_from(days).ok().and_then(|days| lows.iter().rev().nth(days).copied());
-    let by_days = days >= 2 && first.is_some_and(|first| times(used, first) >= CLIMB_TIMES);
-    let quarter = memory.week.peak_before(now, (hours / 4).max(1));
+    let by_days = climbing_days(&memory.week.lows());
+    // An hour has its peak at its end where a count climbs: the hour before this one may be seconds ago.
+    let quarter = memory.week.peak_before(now, (hours / 4).max(1) + 1);
     let risen = quarter.is_none_or(|then| used.saturating_sub(then) >= used.saturating_sub(from) / STANDS);
-    match (by_hours, by_days, first) {
-        (_, true, Some(first)) => Some(Climb { from: first, to: used, hours, days, goes_on: true }),
-        (true, false, _) => Some(Climb { from, to: used, hours, days: 0, goes_on: risen }),
-        _ => None,
+    match by_days {
+        Some((days, from, to)) => Some(Climb { from, to, hours, days, goes_on: true }),
+        None if by_hours => Some(Climb { from, to: used, hours, days: 0, goes_on: risen }),
+        None => None,
     }
+}
+
+/// Over how many days in a row the low rose, and from where to where. What is above the same day a week ago
+/// by no more than traffic grows is the wave of the week.
+fn climbing_days(lows: &[u64]) -> Option<(u32, u64, u64)> {
+    let rising =
+        lows.iter().rev().zip(lows.iter().rev().skip(1)).take_while(|(after, before)| after > before);
+    let days = rising.count();
+    let (to, from) = (*lows.last()?, *lows.iter().rev().nth(days)?);
+    let week_ago = lows.iter().rev().nth(DAYS_A_WEEK).copied();
+    let risen = [Some(from), week_ago].into_iter().flatten().all(|low| times(to, low) >= CLIMB_TIMES);
+    (days >= 2 && risen).then_some((u32::try_from(days).unwrap_or(u32::MAX), from, to))
 }
 
 /// Over how many hours the peaks did not fall, and where that began.
@@ -120,7 +130,8 @@ fn climbing_hours(memory: &TableMemory, now: Timestamp, used: u64) -> (u32, u64)
     let (mut hours, mut from, mut next) = (0, used, used);
     for back in 1..=CLIMB_HOURS_MAX {
         let Some(peak) = memory.week.peak_before(now, back) else { break };
-        if times(peak, next) > CLIMB_SLACK || peak > used {
+        // The first reading of an hour may lie below the peak of the one before, by noise.
+        if times(peak, next) > CLIMB_SLACK || times(peak, used) > CLIMB_SLACK {
             break;
         }
         (hours, next, from) = (back, peak, from.min(peak));

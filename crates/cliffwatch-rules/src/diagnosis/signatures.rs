@@ -189,12 +189,16 @@ fn quota(case: &Case<'_>) -> Option<Finding> {
 
 /// Where fewer of the attempts come to something, a worst case may be real: what `churn-imbalance` warns of.
 const ESTABLISHED_PERCENT: f64 = 98.0;
+/// … from this share of the bound on.
+const FAILS_FROM: f64 = 40.0;
 
 /// Near a worst case, with nothing refused.
 fn per_destination(case: &Case<'_>) -> Option<Finding> {
     let (limit, used) = case.bound_per_destination().zip(case.used())?;
     let percent = number(used) * 100.0 / number(limit);
-    if percent < 70.0 || case.seen(Symptom::Refused).is_some() {
+    let short = case.memory.shortfall(case.now()).filter(|short| short.attempts > 0.0);
+    let fails = percent >= FAILS_FROM && short.is_some_and(|short| short.percent() < ESTABLISHED_PERCENT);
+    if percent < 70.0 && !fails || case.seen(Symptom::Refused).is_some() {
         return None;
     }
     let mut figures = case.level();
@@ -205,8 +209,6 @@ fn per_destination(case: &Case<'_>) -> Option<Finding> {
         case.newest.unit,
         grouped(limit)
     );
-    let short = case.memory.shortfall(case.now()).filter(|short| short.attempts > 0.0);
-    let fails = short.is_some_and(|short| short.percent() < ESTABLISHED_PERCENT);
     if let Some(short) = short {
         figures.push(figure("established_of_attempts", short.percent(), "%"));
         text.push_str(&format!("; {:.1} % of the attempts of 5 minutes were established", short.percent()));

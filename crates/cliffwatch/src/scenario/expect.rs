@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use cliffwatch_model::{AlertEvent, AlertState, DeviceName, Severity};
 
-use super::file::{AlertFile, EventFile, ExpectFile};
+use super::file::{AlertFile, DiagnosisFile, EventFile, ExpectFile};
 use crate::diagnostics::Position;
 use crate::value::Span;
 use crate::yaml::At;
@@ -12,6 +12,7 @@ pub(super) struct Expectations {
     pub(super) at: Position,
     pub(super) events: Vec<At<EventFile>>,
     pub(super) snapshots: Vec<(Position, Duration, Vec<At<AlertFile>>)>,
+    pub(super) diagnoses: Vec<At<DiagnosisFile>>,
     pub(super) only: bool,
     pub(super) pages: Option<At<u64>>,
     pub(super) lead_time: Option<At<Span>>,
@@ -24,6 +25,7 @@ impl Expectations {
             at,
             events: file.events,
             snapshots: snapshots.collect(),
+            diagnoses: file.diagnoses,
             only: file.only.unwrap_or(true),
             pages: file.pages,
             lead_time: file.lead_time,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cliffwatch_model::{
-    AlertState, Bound, CapacityOrigin, CounterClass, CounterKind, CounterName, DeviceName, ErrorKind,
-    Platform, Role, Severity, Unit,
+    AlertState, Bound, CapacityOrigin, Confidence, CounterClass, CounterKind, CounterName, DeviceName,
+    ErrorKind, Pattern, Platform, Role, Severity, Unit,
 };
 use cliffwatch_rules::Repeat;
 use schemars::JsonSchema;
@@ -275,6 +275,9 @@ pub(super) struct ExpectFile {
     /// What is open at certain times.
     #[serde(default)]
     pub alerts: Vec<At<AlertsFile>>,
+    /// What diagnoses must say.
+    #[serde(default)]
+    pub diagnoses: Vec<At<DiagnosisFile>>,
     /// Whether no other warning or critical may fire, resolve, go stale or be gone: true where nothing is said.
     pub only: Option<bool>,
     /// How many pages are made.
@@ -331,4 +334,27 @@ pub(super) struct AlertFile {
     pub device: Option<DeviceName>,
     /// Its path, or the beginning of it.
     pub table: Option<String>,
+}
+
+/// The diagnosis of each table that it names; what is not said may be anything.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct DiagnosisFile {
+    /// When it is asked for; at the end where nothing is said.
+    pub at: Option<Span>,
+    #[schemars(with = "Option<String>")]
+    pub device: Option<DeviceName>,
+    /// Its path, or the beginning of it.
+    pub table: Option<String>,
+    /// What happens now: `hard_full`, `shedding`, `calm`, …
+    #[schemars(with = "Option<String>")]
+    pub pattern: Option<Pattern>,
+    /// Why: `leak`, `surge`, `undersized`, …
+    #[schemars(with = "Option<String>")]
+    pub cause: Option<Pattern>,
+    /// `low`, `medium` or `high`.
+    #[schemars(with = "Option<String>")]
+    pub confidence: Option<Confidence>,
+    #[schemars(with = "Option<String>")]
+    pub severity: Option<Severity>,
 }

@@ -79,6 +79,33 @@ fn what_is_not_as_expected_is_told_with_its_place() {
 }
 
 #[test]
+fn a_diagnosis_is_asked_for_at_its_time() {
+    let wrong = format!(
+        "{FULL}  only: false
+  diagnoses:
+    - {{ at: 4m, pattern: calm }}
+    - {{ at: 5m30s, cause: surge, confidence: high }}
+    - {{ pattern: leak }}
+    - {{ table: netns/blue, pattern: calm }}
+"
+    );
+    let outcome = played(&wrong);
+    let told: Vec<String> =
+        outcome.failures.iter().map(|failure| format!("{} / {}", failure.expected, failure.got)).collect();
+    let table = "on gw netns/host/conntrack/nf_conntrack";
+    assert_eq!(
+        told[..3],
+        [
+            format!(
+                "at 5m30s the diagnosis by surge, high confidence / surge, medium confidence, critical {table}"
+            ),
+            format!("at the end the diagnosis leak / failover, low confidence, critical {table}"),
+            "at the end the diagnosis calm / no table of that name".to_owned(),
+        ]
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_its_place() {
     let text = "
 devices:
