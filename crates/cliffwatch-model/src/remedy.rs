@@ -69,7 +69,7 @@ pub enum Remedy {
     },
     /// Some sources hold most of the entries: look at what runs there.
     FindSources {
-        /// Who, and how many entries.
+        /// Who, and how many entries, where that is known.
         sources: Vec<(IpAddr, u64)>,
     },
     /// New connections come faster than they should: limit them before they reach the device.
@@ -115,6 +115,9 @@ impl Remedy {
                 "grow the pool from {limit} to {wanted} {unit}, {} times the {peak} that were seen: more public addresses",
                 wanted / (*peak).max(1)
             ),
+            Self::FindSources { sources } if sources.is_empty() => {
+                "find out which sources hold most entries, and look at what runs on them".to_owned()
+            }
             Self::FindSources { sources } => {
                 format!("look at what runs on the sources that hold most entries: {}", listed(sources))
             }

@@ -153,10 +153,18 @@ fn restore_limit(plain: Fix, before: u64) -> Fix {
     }
 }
 
+/// The first source of a line is who opened it; the second is of the reply.
+const COUNT_SOURCES: &str =
+    "conntrack -L | grep -o 'src=[^ ]*' | awk 'NR % 2' | sort | uniq -c | sort -rn | head -n 20";
+
 fn find_sources(plain: Fix, sources: &[(IpAddr, u64)]) -> Fix {
     let list = |(address, _): &(IpAddr, u64)| format!("conntrack -L --orig-src {address} | head -n 50");
+    let mut now: Vec<String> = sources.iter().map(list).collect();
+    if now.is_empty() {
+        now.push(COUNT_SOURCES.to_owned());
+    }
     Fix {
-        now: sources.iter().map(list).collect(),
+        now,
         notes: vec![
             "look for connection pools without a limit, clients that never close, and keepalives that keep dead peers".into(),
             "connections that are closed properly leave the table within two minutes; established idle ones stay for days".into(),
@@ -329,6 +337,8 @@ mod tests {
                 .contains("ip saddr 192.0.2.7 tcp flags & (syn | ack) == syn limit rate over RATE/second")
         );
         assert!(limit.now[3].contains("ip6 saddr 2001:db8::7"));
+        let unknown = fix(&Remedy::FindSources { sources: Vec::new() }, &DeviceSettings::new());
+        assert!(unknown.now[0].contains("uniq -c") && unknown.title.contains("find out"), "{unknown:?}");
         let nobody = fix(&Remedy::LimitRate { sources: Vec::new() }, &DeviceSettings::new());
         assert!(nobody.now.is_empty() && !nobody.notes.is_empty());
     }

@@ -13,6 +13,19 @@ const ENTRIES_A_BUCKET: u64 = 4;
 /// A timeout is worth lowering when this share of the entries is idle for longer.
 const IDLE_SHARE_MIN: f64 = 0.05;
 
+/// What more room helps against, for good or for a time.
+const ROOM_HELPS: [Pattern; 9] = [
+    Pattern::HardFull,
+    Pattern::Swept,
+    Pattern::Shedding,
+    Pattern::Undersized,
+    Pattern::Leak,
+    Pattern::Failover,
+    Pattern::Malfunction,
+    Pattern::Attack,
+    Pattern::Surge,
+];
+
 /// The remedies against what was found, the most effective first.
 pub(crate) fn find(case: &Case<'_>, findings: &[Finding]) -> Vec<(Pattern, Remedy)> {
     let mut fixes: Vec<(Pattern, Remedy)> = Vec::new();
@@ -23,15 +36,14 @@ pub(crate) fn find(case: &Case<'_>, findings: &[Finding]) -> Vec<(Pattern, Remed
             Pattern::LimitLowered => fixes.extend(against(restore(case))),
             Pattern::PortExhaustion => fixes.extend(against(addresses(case).or_else(|| grow(case)))),
             Pattern::Attack | Pattern::Surge => fixes.extend(against(Some(limit_rate(case)))),
-            Pattern::Malfunction | Pattern::Leak => fixes.extend(against(sources(case))),
+            Pattern::Malfunction | Pattern::Leak => fixes.extend(against(Some(sources(case)))),
             Pattern::StaleTimeouts => fixes.extend(against(lower(case).or_else(|| review(case)))),
             Pattern::HashSick => fixes.extend(against(buckets(case))),
             _ => {}
         }
     }
     if !has(Pattern::Inactive) {
-        let sized = [Pattern::HardFull, Pattern::Swept, Pattern::Shedding, Pattern::Undersized];
-        let against = sized.into_iter().find(|pattern| has(*pattern)).unwrap_or(Pattern::Undersized);
+        let against = ROOM_HELPS.into_iter().find(|pattern| has(*pattern)).unwrap_or(Pattern::Undersized);
         fixes.extend(raise(case).map(|remedy| (against, remedy)));
         if !has(Pattern::StaleTimeouts) && case.is_high() {
             fixes.extend(lower(case).map(|remedy| (against, remedy)));
@@ -107,9 +119,8 @@ fn holders(case: &Case<'_>) -> Vec<(IpAddr, u64)> {
     case.gathered.sources().into_iter().map(|source| (source.address, source.entries)).collect()
 }
 
-fn sources(case: &Case<'_>) -> Option<Remedy> {
-    let sources = holders(case);
-    (!sources.is_empty()).then_some(Remedy::FindSources { sources })
+fn sources(case: &Case<'_>) -> Remedy {
+    Remedy::FindSources { sources: holders(case) }
 }
 
 fn limit_rate(case: &Case<'_>) -> Remedy {
