@@ -8,7 +8,7 @@ use cliffwatch_model::wire::PollLine;
 use cliffwatch_model::{
     CapacityOverrides, Device, DeviceName, Platform, Poll, PollHeader, PollerName, Trigger,
 };
-use cliffwatch_source::{Clock as _, Settings, SshOptions, Target};
+use cliffwatch_source::{Clock as _, DecodeError, Settings, SshOptions, Target};
 
 use super::{CommandError, Status};
 use crate::cli::DecodeArgs;
@@ -34,7 +34,7 @@ pub(super) fn run(args: &DecodeArgs, out: &mut dyn Write) -> Result<Status, Comm
     let now = clock.now();
     let readings = factory
         .decode(&args.folder, &target, now)
-        .map_err(|error| CommandError::Failed(format!("`{}`: {error}", args.folder.display())))?;
+        .map_err(|error| CommandError::Failed(format!("`{}`: {}", args.folder.display(), said(&error))))?;
     for (reading, seq) in readings.into_iter().zip(1..) {
         let header = PollHeader {
             device: target.device.name.clone(),
@@ -54,6 +54,17 @@ pub(super) fn run(args: &DecodeArgs, out: &mut dyn Write) -> Result<Status, Comm
     }
     out.flush()?;
     Ok(Status::Fine)
+}
+
+/// What is wrong, and what helps.
+fn said(error: &DecodeError) -> String {
+    match error {
+        DecodeError::Reply(reply) => {
+            let hint = reply.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{}: {}{hint}", reply.kind.as_str(), reply.message)
+        }
+        DecodeError::File { .. } | DecodeError::Settings(_) => error.to_string(),
+    }
 }
 
 fn target(

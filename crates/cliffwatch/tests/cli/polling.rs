@@ -59,6 +59,11 @@ fn captured_replies_become_polls() {
     assert_eq!(status(&output), 0, "{}: {}", case.display(), said(&output));
     let first: Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
     assert_eq!(first["platform"], "linux");
+    let empty = repository().join("crates/cliffwatch-source-linux/fixtures/empty-reply");
+    let output = cliffwatch(&repository(), &["decode", "linux", empty.to_str().unwrap()]);
+    let said_and_hint = "fixtures/empty-reply`: parse: the reply is empty (the login needs a POSIX shell, ";
+    assert!(super::stderr(&output).contains(said_and_hint), "{}", said(&output));
+    assert_eq!(status(&output), 1);
     let output = cliffwatch(&repository(), &["decode", "linux", "/nonexistent"]);
     assert!(super::stderr(&output).starts_with("error: `/nonexistent`: "), "{}", said(&output));
     assert_eq!(status(&output), 1);
