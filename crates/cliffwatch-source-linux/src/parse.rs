@@ -4,6 +4,7 @@
 //! not one.
 
 mod census;
+mod complaint;
 mod cpu_table;
 mod load;
 mod name;
@@ -94,7 +95,7 @@ impl Decoder {
         self.namespaces.turn_epoch(boot.value());
         let halfway = observed_at.minus(round_trip.unwrap_or_default() / 2);
         let slow = self.memory.read(sections, halfway);
-        let replied = TableReply::new(sections, self.settings.conntrack_stats);
+        let replied = TableReply::new(sections);
         let table = replied.read(&self.table, &self.login, self.memory.kernel(), observed_at)?;
         let mut faults = table.faults;
         faults.extend(boot_fault(&boot));

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cpu_table::{Columns, CpuTable, Row};
-use super::excerpt;
 use super::number::{decimal, not};
+use super::{complaint, excerpt};
 
 /// Namespaces of one list: a device may have 2,000 tables. What is beyond counts as left out.
 const LISTED_MAX: usize = 2_000;
@@ -106,7 +106,7 @@ impl Census {
                 _ => {}
             }
         }
-        if walked { Ok(census) } else { Err(not("a list of namespaces", text)) }
+        if walked { Ok(census) } else { Err(not("a list of namespaces", complaint::telling(text))) }
     }
 
     /// `FILE OWN FROM TO CUT PROCESSES LEFT`.

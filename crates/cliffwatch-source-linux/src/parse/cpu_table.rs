@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cliffwatch_model::{Counter, CounterBits, CounterClass, CounterName, CounterReading};
 
-use super::number::{decimal, hexadecimal, not};
-use super::{KernelVersion, excerpt};
+use super::number::{decimal, hexadecimal, in_32_bits, not};
+use super::{KernelVersion, complaint, excerpt};
 use crate::fetch::LINES_MAX;
 
 /// CPUs that a whole reply can have: the script shows no more lines, and the first is the header.
@@ -76,7 +76,8 @@ impl CpuTable {
     /// The names of the columns, in their order.
     pub(super) fn names(text: &str) -> Result<Columns, String> {
         let columns: Columns = text.split_whitespace().take(COLUMNS_MAX + 1).map(str::to_owned).collect();
-        if columns.first().map(String::as_str) == Some("entries") && columns.len() <= COLUMNS_MAX {
+        let begins = columns.first().map(String::as_str) == Some("entries");
+        if begins && columns.len() <= COLUMNS_MAX && are_distinct(&columns) {
             Ok(columns)
         } else {
             Err(not("the names of its columns", text))
@@ -87,13 +88,18 @@ impl CpuTable {
     /// it prints the columns of the file above under their own names. Other lines are its complaints.
     pub(super) fn command(text: &str) -> Result<Self, String> {
         let mut table = Self::new(Columns::default());
+        let mut last = None;
         for line in text.lines().filter(|line| line.trim_start().starts_with("cpu=")) {
             let pairs: Option<Vec<(&str, u64)>> = line
                 .split_whitespace()
                 .map(|word| word.split_once('=').and_then(|(name, value)| Some((name, decimal(value)?))))
                 .collect();
             let pairs = pairs.ok_or_else(|| format!("`{}` is not name=number", excerpt(line)))?;
-            let pairs = pairs.get(1..).unwrap_or_default();
+            let (cpu, pairs) = pairs.split_first().unwrap_or((&("", 0), &[]));
+            // An increase belongs to a CPU: what comes twice, or in another order each time, is none.
+            if last.replace(cpu.1).is_some_and(|last| last >= cpu.1) {
+                return Err("its lines are not in the order of the CPUs".into());
+            }
             if pairs.len() > COLUMNS_MAX {
                 return Err(format!("a line has {} columns", pairs.len()));
             }
@@ -104,8 +110,8 @@ impl CpuTable {
             }
             table.push(&pairs.iter().map(|(_, value)| *value).collect::<Vec<_>>());
         }
-        if table.cpus == 0 {
-            return Err(not("a line per CPU", text));
+        if table.columns.is_empty() || !are_distinct(&table.columns) {
+            return Err(not("a line per CPU", complaint::telling(text)));
         }
         table.checked()
     }
@@ -129,6 +135,9 @@ impl CpuTable {
 
     fn checked(mut self) -> Result<Self, String> {
         self.cells.sort_unstable();
+        if self.entries.is_some_and(|entries| in_32_bits(entries).is_none()) {
+            return Err("it has more entries than 32 bits count".into());
+        }
         match self.cpus {
             0 => Err("it has no line for any CPU".into()),
             1..=CPUS_MAX => Ok(self),
@@ -198,12 +207,12 @@ impl Row {
     pub(super) fn parse(text: &str, columns: &Columns) -> Result<Self, String> {
         if let Some(decimals) = text.strip_prefix("d ") {
             let (used, printed) = decimals.split_once(' ').unwrap_or((decimals, ""));
-            let used = decimal(used).ok_or_else(|| not("a count", text))?;
+            let used = decimal(used).and_then(in_32_bits).ok_or_else(|| not("a count", text))?;
             return Ok(Self { used, table: CpuTable::command(&printed.replace(" cpu=", "\ncpu="))? });
         }
         let bad = || not("a namespace's table", text);
         let mut words = text.split_whitespace();
-        let used = words.next().and_then(hexadecimal).ok_or_else(bad)?;
+        let used = words.next().and_then(hexadecimal).and_then(in_32_bits).ok_or_else(bad)?;
         let cpus = words.next().and_then(decimal).and_then(|cpus| usize::try_from(cpus).ok());
         let cpus = cpus.filter(|cpus| (1..=CPUS_MAX).contains(cpus)).ok_or_else(bad)?;
         if columns.is_empty() {
@@ -245,6 +254,11 @@ impl Row {
     pub(super) fn total(&self, kernel: Option<KernelVersion>) -> u64 {
         self.table.total(kernel)
     }
+}
+
+/// Two columns of one name have no meaning.
+fn are_distinct(columns: &[String]) -> bool {
+    columns.iter().collect::<BTreeSet<_>>().len() == columns.len()
 }
 
 /// The kernel counts in an `unsigned int` per CPU, which wraps. A number that does not fit says that this
@@ -295,13 +309,23 @@ mod tests {
             "entries drop\n1 2\n1 2 3\n",
             "entries drop\n1 -2\n",
             "drop\n1\n",
+            "entries drop drop\n1 2 3\n",
+            "entries drop\n100000000 2\n",
             "cpu=0 drop=1\n",
         ] {
             assert!(CpuTable::procfs(text).is_err(), "{text:?}");
         }
-        for text in
-            ["", "entries drop\n1 2\n", "cpu=0 drop=1\ncpu=1 found=1\n", "cpu=0 drop=0x1\n", "cpu=0 drop\n"]
-        {
+        for text in [
+            "",
+            "entries drop\n1 2\n",
+            "cpu=0 drop=1\ncpu=1 found=1\n",
+            "cpu=0 drop=1\ncpu=0 drop=1\n",
+            "cpu=1 drop=1\ncpu=0 drop=2\n",
+            "cpu=0 drop=1 drop=2\n",
+            "cpu=0\n",
+            "cpu=0 drop=0x1\n",
+            "cpu=0 drop\n",
+        ] {
             assert!(CpuTable::command(text).is_err(), "{text:?}");
         }
     }
@@ -336,6 +360,8 @@ mod tests {
             "5 2 1.0=x",
             "5 2 1.0=1 1.0=2",
             "5 2 0.0=5",
+            "100000000 2",
+            "d 4294967296 cpu=0 drop=1",
         ] {
             assert!(Row::parse(bad, &columns).is_err(), "{bad:?}");
         }

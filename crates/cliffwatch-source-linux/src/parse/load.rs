@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use crate::fetch::LINES_MAX;
 
-use super::number::{decimal, hexadecimal, not};
+use super::number::{decimal, hexadecimal, in_32_bits, not};
 
 /// The kernel's own times of all CPUs, in clock ticks since boot (proc_stat(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,8 @@ pub(super) fn established(text: &str) -> Result<u64, String> {
     let (names, values) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
     let mut pairs = names.split_whitespace().zip(values.split_whitespace());
     let value = pairs.find(|(name, _)| *name == "CurrEstab").and_then(|(_, value)| decimal(value));
-    value.ok_or_else(|| not("TCP counters", text))
+    // A sum over CPUs that went below 0 is shown as a number of 64 bits.
+    value.and_then(in_32_bits).ok_or_else(|| not("TCP counters", text))
 }
 
 /// Seconds since boot; the second number is idle time.
@@ -184,6 +185,7 @@ mod tests {
         assert_eq!(states, wanted.map(|(name, value)| (name.to_owned(), value)).into());
         assert!(sockets("TCP: inuse x\n").is_err() && sockets("UDP: inuse 1\n").is_err());
         assert_eq!(established("Ip: A\nIp: 1\nTcp: A CurrEstab\nTcp: -1 12\n"), Ok(12));
+        assert!(established("Tcp: CurrEstab\nTcp: 18446744073709551615\n").is_err());
     }
 
     #[test]

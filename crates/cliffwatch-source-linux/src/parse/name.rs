@@ -8,7 +8,7 @@ const SHORT_ID_CHARS: usize = 12;
 
 /// How sure it is that the name belongs to this namespace and to no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     /// A pod, container or machine: its namespace is made with it and goes with it.
     Container(String),
     /// A service of the system, which may share a namespace that has a name of its own.
@@ -16,10 +16,10 @@ pub(super) enum Owner {
 }
 
 /// The pod, container, machine or service that these control groups belong to.
-pub(super) fn owner(groups: &[String]) -> Option<Owner> {
-    let container =
-        groups.iter().find_map(|path| pod(path).or_else(|| container(path)).or_else(|| machine(path)));
-    let service = || groups.iter().find_map(|path| service(path));
+pub(crate) fn owner<P: AsRef<str>>(groups: &[P]) -> Option<Owner> {
+    let paths = || groups.iter().map(AsRef::as_ref);
+    let container = paths().find_map(|path| pod(path).or_else(|| container(path)).or_else(|| machine(path)));
+    let service = || paths().find_map(service);
     container.map(Owner::Container).or_else(|| service().map(Owner::Service))
 }
 
@@ -40,12 +40,13 @@ pub(super) fn is_made_up(name: &str) -> bool {
 
 /// Kubernetes, both drivers: `/kubepods/burstable/podUID/ID` and
 /// `/kubepods.slice/kubepods-burstable-podUID.slice/cri-containerd-ID.scope`, there with `_` for `-`.
-/// The namespace is the pod's, whichever of its containers the process is in.
+/// The namespace is the pod's, whichever of its containers the process is in. Where containerd and kubelet do
+/// not agree on the driver it is `/system.slice/containerd.service/kubepods-burstable-podUID.slice:cri-containerd:ID`.
 fn pod(path: &str) -> Option<String> {
     if !path.contains("kubepods") {
         return None;
     }
-    path.split('/').find_map(|segment| {
+    path.split(['/', ':']).find_map(|segment| {
         let segment = segment.strip_suffix(".slice").unwrap_or(segment);
         let (before, uid) = segment.rsplit_once("pod")?;
         let uid = uid.replace('_', "-");
@@ -177,6 +178,12 @@ mod tests {
             (
                 format!("/kubepods/podd4e5f60718293a4b5c6d7e8f90aabbcc/{ID}"),
                 "pod-d4e5f60718293a4b5c6d7e8f90aabbcc",
+            ),
+            (
+                format!(
+                    "/system.slice/containerd.service/kubepods-burstable-pod{under}.slice:cri-containerd:{ID}"
+                ),
+                "pod-0a1b2c3d-1111-2222-3333-444455556666",
             ),
             ("/lxc/web1".to_owned(), "lxc-web1"),
             ("/lxc.payload.web1/init.scope".to_owned(), "lxc-web1"),

@@ -14,8 +14,7 @@ use self::lives::{Life, Lives};
 use super::census::{Census, Gaps, Readers};
 use super::cpu_table::Row;
 use super::number::Lookup;
-use super::table::complaint;
-use super::{KernelVersion, Section, Sections};
+use super::{KernelVersion, Section, Sections, complaint};
 use crate::config::{NETNS_SUDO_RULE, NamespacesFrom};
 use crate::paths;
 
@@ -109,7 +108,7 @@ impl Namespaces {
         let mut parse = |section: Option<&Section>, name: &str| match Lookup::of(section, Census::parse) {
             Lookup::Value(census) => Some(census),
             Lookup::Bad(why) if tracked => {
-                let kind = complaint(&why);
+                let kind = complaint::kind(&why);
                 let help = match kind {
                     FaultKind::Denied => hint(around.login),
                     _ => "the census needs ls, head and awk on the device".to_owned(),

@@ -52,17 +52,20 @@ impl<T> Lookup<T> {
 
 /// A file that holds one unsigned decimal number.
 pub(super) fn whole(text: &str) -> Result<u64, String> {
-    decimal(text.trim()).ok_or_else(|| not("a whole number", text))
+    decimal(text.trim()).ok_or_else(|| match text.trim().lines().count() {
+        0 | 1 => not("a whole number", text),
+        lines => format!("`{}` and {} more lines are not a whole number", excerpt(text), lines - 1),
+    })
 }
 
-/// A file that holds one signed decimal number.
-pub(super) fn signed(text: &str) -> Result<i64, String> {
-    let text = text.trim();
-    let number = || {
-        decimal(text.strip_prefix('-').unwrap_or(text))?;
-        text.parse().ok()
-    };
-    number().ok_or_else(|| not("a number", text))
+/// A file that holds one number which the kernel keeps in 32 bits.
+pub(super) fn counted(text: &str) -> Result<u64, String> {
+    whole(text).and_then(|number| in_32_bits(number).ok_or_else(|| not("a number of 32 bits", text)))
+}
+
+/// A number of entries or a limit: no kernel can have more.
+pub(super) fn in_32_bits(number: u64) -> Option<u64> {
+    (number <= u64::from(u32::MAX)).then_some(number)
 }
 
 /// Decimal digits and nothing else: no sign, no blank.
@@ -89,8 +92,9 @@ mod tests {
         for text in ["", "\n", "-1", "+5", "0x10", "12 13", "1\n2", "18446744073709551616", "1e3"] {
             assert!(whole(text).is_err(), "{text:?}");
         }
-        assert_eq!(signed("-1\n"), Ok(-1));
-        assert!(signed("--1").is_err() && signed("-").is_err() && signed("+1").is_err());
+        assert_eq!(whole("1\nhead: x\n"), Err("`1` and 1 more lines are not a whole number".into()));
+        assert_eq!(counted("4294967295\n"), Ok(4_294_967_295));
+        assert_eq!(counted("4294967296\n"), Err("`4294967296` is not a number of 32 bits".into()));
         assert_eq!(hexadecimal("8adc11de"), Some(0x8adc_11de));
         assert_eq!((hexadecimal("+1"), hexadecimal(""), hexadecimal("0x1")), (None, None, None));
     }

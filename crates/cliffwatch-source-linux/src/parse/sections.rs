@@ -96,7 +96,8 @@ impl Sections {
 
 /// The name and state in a line that begins a section.
 fn heading(line: &str) -> Option<(&str, Section)> {
-    let (name, state) = line.strip_prefix("==> ")?.split_once(" <==")?;
+    // An editor that saves a captured reply may begin it with a byte order mark.
+    let (name, state) = line.trim_start_matches('\u{feff}').strip_prefix("==> ")?.split_once(" <==")?;
     let section = match state.trim() {
         "" => Section::Text(String::new()),
         "missing" => Section::Missing,
@@ -128,6 +129,7 @@ mod tests {
 
     #[test]
     fn the_output_of_head_is_read_as_it_is() {
+        assert_eq!(parse("\u{feff}==> /a <==\n1\n==> end <==\n").text("/a"), Some("1\n"));
         let sections = parse("Last login: never\n==> /a <==\n1\n\n==> /b <==\nx  y\nz\n==> end <==\n");
         assert_eq!(sections.text("/a").unwrap().trim(), "1");
         assert_eq!(sections.text("/b"), Some("x  y\nz\n"));

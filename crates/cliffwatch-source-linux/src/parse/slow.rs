@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use cliffwatch_model::{Epoch, Fault, Load, Setting, Timestamp};
 
 use super::load::{self, CpuTimes, Softnet, percent};
-use super::number::{Lookup, signed, whole};
+use super::number::{Lookup, not, whole};
 use super::{KernelVersion, Section, Sections, excerpt};
 use crate::paths;
 
@@ -65,10 +65,9 @@ impl Memory {
         self.faults.clear();
         let mut reading =
             SlowReading { settings: settings(sections, &mut self.faults), ..SlowReading::default() };
-        if let Some(release) = sections.text(paths::KERNEL) {
-            self.kernel = KernelVersion::parse(release).or(self.kernel);
-            let release = Setting::Text(excerpt(release));
-            reading.settings.insert("kernel_release".into(), release);
+        if let Some(release) = self.take(sections, "kernel release", paths::KERNEL, release) {
+            self.kernel = KernelVersion::parse(&release).or(self.kernel);
+            reading.settings.insert("kernel_release".into(), Setting::Text(release));
         }
         reading.load.clock_skew_seconds =
             self.take(sections, "clock", paths::DATE, whole).map(|date| skew(date, halfway));
@@ -188,12 +187,21 @@ fn settings(sections: &Sections, faults: &mut Vec<Fault>) -> BTreeMap<String, Se
         if name.ends_with("_count") || name.ends_with("conntrack_max") || *section == Section::Later {
             continue;
         }
-        let found = Lookup::of(Some(section), signed);
+        let found = Lookup::of(Some(section), setting);
         faults.extend(found.fault("conntrack settings", path));
         let unit = if name.contains("timeout") { "_seconds" } else { "" };
         settings.extend(found.value().map(|value| (format!("{name}{unit}"), Setting::Number(*value))));
     }
     settings
+}
+
+/// No setting of conntrack's is below 0.
+fn setting(text: &str) -> Result<i64, String> {
+    i64::try_from(whole(text)?).map_err(|_| not("a setting", text))
+}
+
+fn release(text: &str) -> Result<String, String> {
+    Some(excerpt(text)).filter(|release| !release.is_empty()).ok_or_else(|| not("a release", text))
 }
 
 /// How far the device's clock is ahead of ours, in whole seconds and right to one: `date +%s` has no

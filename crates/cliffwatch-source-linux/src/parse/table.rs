@@ -7,9 +7,9 @@ use cliffwatch_model::{
 };
 
 use super::cpu_table::CpuTable;
-use super::number::{Lookup, whole};
-use super::{KernelVersion, Sections};
-use crate::config::{ConntrackStats, SUDO_RULE};
+use super::number::{Lookup, counted};
+use super::{KernelVersion, Section, Sections, complaint};
+use crate::config::SUDO_RULE;
 use crate::paths;
 
 /// What a reply says about the conntrack table of the login's own network namespace.
@@ -17,7 +17,10 @@ pub(super) struct TableReply {
     count: Lookup<u64>,
     max: Lookup<u64>,
     stats: Lookup<CpuTable>,
-    stats_from: ConntrackStats,
+    /// Whether a command printed the statistics, and not the kernel.
+    is_printed: bool,
+    /// Whether the login sees nothing of `/proc/sys`, so that a file which is missing there proves nothing.
+    is_hidden: bool,
 }
 
 /// The table, and what could not be read of it.
@@ -29,18 +32,19 @@ pub(super) struct TableReading {
 }
 
 impl TableReply {
-    pub(super) fn new(sections: &Sections, stats_from: ConntrackStats) -> Self {
-        let file = Lookup::of(sections.first_of(&paths::STAT), CpuTable::procfs);
-        let (stats, stats_from) = match (sections.get(paths::STATS_COMMAND), file) {
-            // The command is only run where there is no file to read.
-            (Some(printed), _) => (Lookup::of(Some(printed), CpuTable::command), stats_from),
-            (None, file) => (file, ConntrackStats::Procfs),
+    pub(super) fn new(sections: &Sections) -> Self {
+        // The command is only run where there is no file to read.
+        let printed = sections.get(paths::STATS_COMMAND);
+        let stats = match printed {
+            Some(_) => Lookup::of(printed, CpuTable::command),
+            None => Lookup::of(sections.first_of(&paths::STAT), CpuTable::procfs),
         };
         Self {
-            count: Lookup::of(sections.first_of(&paths::COUNT), whole),
-            max: Lookup::of(sections.first_of(&paths::MAX), whole),
+            count: Lookup::of(sections.first_of(&paths::COUNT), counted),
+            max: Lookup::of(sections.first_of(&paths::MAX), counted),
             stats,
-            stats_from,
+            is_printed: printed.is_some(),
+            is_hidden: sections.get(paths::BOOT_ID) == Some(&Section::Missing),
         }
     }
 
@@ -71,7 +75,7 @@ impl TableReply {
             epoch: None,
             observed_at,
             used,
-            sheds_at: capacity.ok().map(|capacity| sheds_at(capacity.limit.get())),
+            sheds_at: capacity.ok().and_then(|capacity| sheds_at(capacity.limit.get())),
             capacity,
             setup_rate: None,
             teardown_rate: None,
@@ -83,18 +87,22 @@ impl TableReply {
 
     /// Whether anything feeds the table.
     ///
-    /// Without the module neither sysctls nor statistics exist. With it, the kernel tracks in a namespace
+    /// Without the module neither sysctls nor statistics exist, while the rest of `/proc/sys` does. With it, the kernel tracks in a namespace
     /// only where a rule needs it, and does not tell: a count of 0 under counters that never moved proves
     /// neither an idle gateway nor that nothing is tracked.
     fn state(&self, used: Option<u64>, counters: &BTreeMap<CounterName, Counter>) -> TableState {
         match used {
             Some(0) if counters.values().all(|counter| counter.value() == 0) => TableState::Unknown,
             Some(_) => TableState::Tracking,
-            None if (&self.count, &self.max) == (&Lookup::Missing, &Lookup::Missing) => {
-                TableState::NotTracking
-            }
+            None if self.is_absent() => TableState::NotTracking,
             None => TableState::Unknown,
         }
+    }
+
+    fn is_absent(&self) -> bool {
+        let no_sysctls = (&self.count, &self.max) == (&Lookup::Missing, &Lookup::Missing);
+        let no_statistics = self.is_printed || matches!(self.stats, Lookup::Missing | Lookup::NotShown);
+        no_sysctls && no_statistics && !self.is_hidden
     }
 
     fn capacity(&self, state: TableState) -> Result<Capacity, CapacityReason> {
@@ -103,6 +111,7 @@ impl TableReply {
             Lookup::Value(max) => Capacity::reported(max).ok_or(CapacityReason::Unlimited),
             Lookup::Later => Err(CapacityReason::NotRead),
             Lookup::Denied => Err(CapacityReason::Denied),
+            Lookup::Missing if self.is_hidden => Err(CapacityReason::Denied),
             Lookup::Missing if state != TableState::NotTracking => Err(CapacityReason::Unsupported),
             Lookup::Missing | Lookup::NotShown | Lookup::Bad(_) => Err(CapacityReason::NotTold),
         }
@@ -126,6 +135,9 @@ impl TableReply {
         if used.is_none() || matches!(self.count, Lookup::Bad(_)) {
             faults.extend(self.count.fault("conntrack count", paths::COUNT[0]));
         }
+        if tracked && used.is_none() {
+            faults.extend(self.no_count());
+        }
         faults.extend(self.max.fault("conntrack limit", paths::MAX[0]));
         if tracked && self.max == Lookup::NotShown {
             faults.push(no_section("conntrack limit", paths::MAX[0]));
@@ -136,23 +148,52 @@ impl TableReply {
         faults
     }
 
+    /// Why there is no count where there may be a table.
+    fn no_count(&self) -> Option<Fault> {
+        let what = "conntrack count";
+        match self.count {
+            Lookup::Missing if self.is_hidden => {
+                let message = "the login sees nothing of /proc/sys: whether the kernel tracks is not known";
+                Some(Fault::new(what, FaultKind::Denied, message).with_hint(
+                    "look for a /proc that is mounted with `subset=pid`, as systemd's `ProcSubset=pid` does",
+                ))
+            }
+            Lookup::Missing => {
+                let message = format!("{} is not there, and no statistics tell the count", paths::COUNT[0]);
+                Some(Fault::new(what, FaultKind::Unsupported, message))
+            }
+            Lookup::NotShown => Some(no_section(what, paths::COUNT[0])),
+            Lookup::Value(_) | Lookup::Denied | Lookup::Later | Lookup::Bad(_) => None,
+        }
+    }
+
     /// Why there are no counters, and the right that would bring them.
     fn stats_fault(&self, login: &str) -> Option<Fault> {
-        let (kind, message) = match (&self.stats, self.stats_from) {
-            (Lookup::Value(_) | Lookup::Later, _) => return None,
-            (Lookup::Bad(why), ConntrackStats::Procfs) => {
-                (FaultKind::Parse, format!("{}: {why}", paths::STAT[0]))
+        let what = "conntrack counters";
+        let (kind, message) = match &self.stats {
+            Lookup::Value(_) | Lookup::Later => return None,
+            Lookup::Bad(why) if self.is_printed => {
+                (complaint::kind(why), format!("{}: {why}", paths::STATS_COMMAND))
             }
-            (Lookup::Bad(why), _) => (complaint(why), format!("{}: {why}", paths::STATS_COMMAND)),
-            (Lookup::Denied, _) => (FaultKind::Denied, format!("the login may not read {}", paths::STAT[0])),
-            (Lookup::NotShown, _) => return Some(no_section("conntrack counters", paths::STAT[0])),
-            (Lookup::Missing, _) => (
+            Lookup::Bad(why) => (FaultKind::Parse, format!("{}: {why}", paths::STAT[0])),
+            Lookup::Denied => (FaultKind::Denied, format!("the login may not read {}", paths::STAT[0])),
+            Lookup::NotShown => return Some(no_section(what, paths::STAT[0])),
+            // The count's fault says why.
+            Lookup::Missing if self.is_hidden => return None,
+            Lookup::Missing => (
                 FaultKind::Unsupported,
                 format!("this kernel has no {} (CONFIG_NF_CONNTRACK_PROCFS is off)", paths::STAT[0]),
             ),
         };
-        let fault = Fault::new("conntrack counters", kind, message);
-        Some(if kind == FaultKind::Parse { fault } else { fault.with_hint(sudo_hint(login)) })
+        let fault = Fault::new(what, kind, message);
+        Some(match kind {
+            FaultKind::Parse if self.is_printed => fault.with_hint(
+                "see what `/usr/sbin/conntrack -S` prints when this login runs it: a line for each CPU is \
+                 understood, `cpu=0 found=0 …`",
+            ),
+            FaultKind::Parse => fault,
+            _ => fault.with_hint(sudo_hint(login)),
+        })
     }
 }
 
@@ -166,29 +207,11 @@ fn sudo_hint(login: &str) -> String {
     format!("allow exactly `{login} {SUDO_RULE}` in sudoers and set `settings: {{ conntrack_stats: sudo }}`")
 }
 
-/// What a command that printed no statistics complains about.
-pub(super) fn complaint(text: &str) -> FaultKind {
-    let text = text.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&[
-        "password is required",
-        "not allowed",
-        "not in the sudoers",
-        "not permitted",
-        "permission denied",
-    ]) {
-        FaultKind::Denied
-    } else if says(&["not found", "no such file"]) {
-        FaultKind::Unsupported
-    } else {
-        FaultKind::Parse
-    }
-}
-
 /// From here on, once an allocation has failed, the kernel's background sweep evicts what is not assured:
-/// `nf_conntrack_max95` in net/netfilter/nf_conntrack_core.c, in its integer arithmetic.
-fn sheds_at(max: u64) -> u64 {
-    max / 100 * 95
+/// `nf_conntrack_max95` in net/netfilter/nf_conntrack_core.c, in its integer arithmetic. Below a limit of 100
+/// that is 0, and the kernel does not sweep.
+fn sheds_at(max: u64) -> Option<u64> {
+    Some(max / 100 * 95).filter(|floor| *floor > 0)
 }
 
 /// All tables of one reply.
