@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::parse::{Section, Sections};
+use crate::parse::{Owner, Section, Sections, owner};
 use crate::paths;
 
 /// What programs say when a right or the program is missing; the parser looks for these.
@@ -21,6 +21,9 @@ const PHRASES: [&str; 8] = [
     "no such file",
     "sorry",
 ];
+
+/// What stands for words that are nobody else's business.
+const REDACTED: &str = "(redacted)";
 
 /// What was replaced by what.
 #[derive(Debug, Default)]
@@ -59,13 +62,20 @@ impl Redaction {
             paths::INTERFACES => self.interface(line),
             paths::NAMESPACES | paths::NAMESPACES_SUDO | paths::NAMESPACE_READERS => self.namespace(line),
             paths::STATS_COMMAND if !line.trim_start().starts_with("cpu=") => complaint(line),
+            _ if holds_numbers(section) && !line.chars().all(is_of_a_number) => REDACTED.to_owned(),
             _ => self.addresses(line),
         }
     }
 
     /// `eth0: 1 2 3 …`; headings have no colon.
     fn interface(&mut self, line: &str) -> String {
-        let Some((name, figures)) = line.split_once(':') else { return self.addresses(line) };
+        let Some((name, figures)) = line.split_once(':') else {
+            let is_heading = line.contains('|');
+            return if is_heading { self.addresses(line) } else { complaint(line) };
+        };
+        if !figures.chars().all(is_of_a_number) {
+            return REDACTED.to_owned();
+        }
         let name = name.trim();
         let next = format!("if{}", self.interfaces.len());
         let known = match name {
@@ -84,7 +94,7 @@ impl Redaction {
             ("run", [inode, name]) => format!("run {inode}\t{}", self.name(name)),
             ("ns", [inode, reader, start, net, executed, row, groups @ ..]) => {
                 let executed = self.name(executed);
-                let groups = self.groups(&groups.join("\t"));
+                let groups = self.groups(groups);
                 format!("ns {inode}\t{reader}\t{start}\t{net}\t{executed}\t{row}\t{groups}")
             }
             _ if line.starts_with(|c: char| c.is_ascii_digit()) && line.contains('\t') => line.to_owned(),
@@ -102,19 +112,16 @@ impl Redaction {
         }
     }
 
-    /// The control groups of a process as those of a container or service that tells nothing.
-    fn groups(&mut self, groups: &str) -> String {
+    /// The control groups of a process as those of a container or service that tells nothing; nothing where they name
+    /// neither, so that no container is seen in the capture that is not on the device.
+    fn groups(&mut self, groups: &[&str]) -> String {
         let number = self.groups.len() + 1;
-        let is_service = groups.contains(".service");
-        let other = match is_service {
-            true => format!("/system.slice/service{number}.service"),
-            false => format!("/docker/{number:012x}{:052x}", 0),
+        let other = match owner(groups) {
+            Some(Owner::Container(_)) => format!("/docker/{number:012x}{:052x}", 0),
+            Some(Owner::Service(_)) => format!("/system.slice/service{number}.service"),
+            None => return String::new(),
         };
-        if groups.is_empty() {
-            String::new()
-        } else {
-            self.groups.entry(groups.to_owned()).or_insert(other).clone()
-        }
+        self.groups.entry(groups.join("\t")).or_insert(other).clone()
     }
 
     /// Every address, of whatever kind, by one of the ranges that are kept for documentation (RFC 5737 has
@@ -165,6 +172,18 @@ fn is_known(name: &str) -> bool {
     known().any(|known| known == name) || paths::SETTINGS.iter().any(|(folder, _)| name.starts_with(folder))
 }
 
+/// Whether a file holds numbers and nothing else. What stands between them is of somebody else: an error that a
+/// bound command lets through, a broadcast.
+fn holds_numbers(section: &str) -> bool {
+    let lone = [paths::BOOT_ID, paths::DATE, paths::UPTIME, paths::SOFTNET];
+    lone.into_iter().chain(paths::COUNT).chain(paths::MAX).any(|known| known == section)
+        || paths::SETTINGS.iter().any(|(folder, _)| section.starts_with(folder))
+}
+
+fn is_of_a_number(c: char) -> bool {
+    c.is_ascii_hexdigit() || c.is_whitespace() || matches!(c, '-' | '.')
+}
+
 fn is_mac(word: &str) -> bool {
     word.len() == 17
         && word.split(':').count() == 6
@@ -177,7 +196,7 @@ fn complaint(line: &str) -> String {
     let said: Vec<&str> = PHRASES.into_iter().filter(|phrase| lower.contains(phrase)).collect();
     match said.as_slice() {
         [] if line.trim().is_empty() => String::new(),
-        [] => "(redacted)".to_owned(),
+        [] => REDACTED.to_owned(),
         said => said.join(", "),
     }
 }
@@ -217,6 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn words_among_numbers_are_not_written() {
+        let text = redacted(
+            "==> /proc/sys/net/netfilter/nf_conntrack_max <==\n262144\nhead: /home/alice: hunter2\n\
+             ==> /proc/uptime <==\n1836.28 -1\n==> /proc/net/dev <==\n face |bytes\nhunter2\neth0: 1 hunter2\n\
+             ==> /proc/net/softnet_stat <==\nBroadcast message: hunter2\n0000000a 00000001 00000002\n==> end <==\n",
+        );
+        assert!(!text.contains("hunter2") && !text.contains("alice"), "{text}");
+        for kept in
+            ["\n262144\n(redacted)\n", "\n1836.28 -1\n", " face |bytes\n", "\n0000000a 00000001 00000002\n"]
+        {
+            assert!(text.contains(kept), "{kept:?} in {text}");
+        }
+    }
+
+    #[test]
     fn programs_keep_only_the_words_that_matter() {
         let text = redacted(
             "==> conntrack -S <==\nsudo: alice is not allowed to run it on nat-gw-1\nhunter2\ncpu=0 found=1\n==> end <==\n",
@@ -229,12 +263,16 @@ mod tests {
         let id = "a".repeat(64);
         let census = format!(
             "==> namespaces <==\nwalk net/stat/nf_conntrack 5 1.0 1.1 - 9 0\nrun 77\tcustomer-x\n\
-             ns 6\t12\t34\t\tcustomer-x\t5 1\t\nns 7\t13\t34\t\t\t5 1\t/docker/{id}\nbash: alice\n==> end <==\n"
+             ns 6\t12\t34\t\tcustomer-x\t5 1\t\nns 7\t13\t34\t\t\t5 1\t/docker/{id}\n\
+             ns 8\t14\t34\t\t\t5 1\t/user.slice/user-1000.slice/session-3.scope\t\n\
+             ns 9\t15\t34\t\t\t5 1\t/system.slice/customer.service\t\nbash: alice\n==> end <==\n"
         );
         let text = redacted(&census);
         assert!(text.contains("run 77\tns0\n") && text.contains("ns 6\t12\t34\t\tns0\t5 1\t\n"), "{text}");
         assert!(text.contains("\t/docker/000000000001000"), "{text}");
-        for gone in ["customer", "aaaa", "alice"] {
+        assert!(text.contains("ns 8\t14\t34\t\t\t5 1\t\n"), "a session names nothing: {text}");
+        assert!(text.contains("ns 9\t15\t34\t\t\t5 1\t/system.slice/service2.service\n"), "{text}");
+        for gone in ["customer", "aaaa", "alice", "session"] {
             assert!(!text.contains(gone), "{gone} in {text}");
         }
     }
