@@ -12,6 +12,11 @@ use super::{KernelVersion, Section, Sections, complaint};
 use crate::config::SUDO_RULE;
 use crate::paths;
 
+/// What helps where nothing of the reply can be used.
+const WHOLE_REPLY: &str =
+    "it was cut off, or a forced command does not print the sections that the README describes";
+const ONE_NUMBER: &str = "the kernel shows one number there: see what the login's own `cat` of it prints";
+
 /// What a reply says about the conntrack table of the login's own network namespace.
 pub(super) struct TableReply {
     count: Lookup<u64>,
@@ -118,15 +123,15 @@ impl TableReply {
     }
 
     fn ensure_intelligible(&self) -> Result<(), SourceError> {
-        let why = match (&self.count, &self.max, &self.stats) {
+        let (why, hint) = match (&self.count, &self.max, &self.stats) {
             (Lookup::NotShown, Lookup::NotShown, Lookup::NotShown) => {
-                "the reply does not speak of conntrack".to_owned()
+                ("the reply does not speak of conntrack".to_owned(), WHOLE_REPLY)
             }
-            (Lookup::Bad(why), ..) => format!("{}: {why}", paths::COUNT[0]),
-            (_, Lookup::Bad(why), _) => format!("{}: {why}", paths::MAX[0]),
+            (Lookup::Bad(why), ..) => (format!("{}: {why}", paths::COUNT[0]), ONE_NUMBER),
+            (_, Lookup::Bad(why), _) => (format!("{}: {why}", paths::MAX[0]), ONE_NUMBER),
             _ => return Ok(()),
         };
-        Err(SourceError::new(ErrorKind::Parse, why))
+        Err(SourceError::new(ErrorKind::Parse, why).with_hint(hint))
     }
 
     fn faults(&self, used: Option<u64>, state: TableState, login: &str) -> Vec<Fault> {

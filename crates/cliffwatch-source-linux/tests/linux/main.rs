@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod entries;
 mod evidence;
 mod golden;
 mod local;
