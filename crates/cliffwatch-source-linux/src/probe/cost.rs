@@ -85,7 +85,12 @@ impl Books {
 
     async fn ask(held: &Held, deadline: Instant) -> Option<Self> {
         let reply = held.ask(&COST, deadline).await.ok()?;
-        Some(Self::parse(&Sections::parse(&reply.stdout).ok()?))
+        Self::told(&Sections::parse(&reply.stdout).ok()?)
+    }
+
+    /// Nothing where something else than our script has answered, which says nothing of the kernel.
+    fn told(sections: &Sections) -> Option<Self> {
+        sections.get("cpu").map(|_| Self::parse(sections))
     }
 
     fn parse(sections: &Sections) -> Self {
@@ -175,6 +180,13 @@ mod tests {
         let (total, of) = Books::between(Some(&one), Some(&one), 1).unwrap();
         assert_eq!(total, Duration::ZERO);
         assert!(of.contains("not sshd"), "{of}");
+    }
+
+    #[test]
+    fn a_bound_command_does_not_speak_for_the_kernel() {
+        let told = |text: &str| Books::told(&Sections::parse(text.as_bytes()).unwrap());
+        assert_eq!(told("==> /proc/uptime <==\n1.0 1.0\n==> end <==\n"), None);
+        assert_eq!(told("==> cpu <==\n==> end <==\n"), Some(Books { processes: Vec::new(), children: None }));
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn each_mistake_has_its_own_words() {
     one(|t| t.settings = settings(r#"{"conntrack_stats":"root"}"#), "!settings");
     one(
         |t| t.settings = settings(r#"{"namespaces":"root"}"#),
-        "!settings: invalid value: string \"root\", expected true, false or sudo",
+        "!settings.namespaces: invalid value: string \"root\", expected true, false or sudo",
     );
     one(|t| Arc::make_mut(&mut t.device).address = Some("host:0".into()), "!address: `host:0` is not");
     one(|t| Arc::make_mut(&mut t.device).address = None, "!address: a linux device needs one");

@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use cliffwatch_model::{CapacityOrigin, Sample};
+use cliffwatch_model::{CapacityOrigin, ErrorKind, Sample, SourceError};
 use cliffwatch_source::{Identity, PollCost, Tier, TierState, Trust};
 
 use super::Probed;
@@ -36,9 +36,9 @@ pub(super) fn print(probed: &Probed, out: &mut dyn Write) -> Result<(), CommandE
         lines.push("NOT PROBED", format!("{}: {}", error.kind.as_str(), error.message));
     }
     report.identities.iter().for_each(|identity| of_identity(identity, &mut lines));
-    // The key that was shown tells what to do better than the error does.
-    let hint =
-        report.error.as_ref().filter(|_| report.identities.is_empty()).and_then(|error| error.hint.as_ref());
+    // The key that was shown tells what to do with it better than the error does.
+    let is_told = |error: &&SourceError| error.kind == ErrorKind::HostKey && !report.identities.is_empty();
+    let hint = report.error.as_ref().filter(|error| !is_told(error)).and_then(|error| error.hint.as_ref());
     lines.push("hint", hint.cloned().unwrap_or_default());
     if let Some(reading) = &report.reading {
         reading.samples.iter().take(TABLES_MAX).for_each(|sample| lines.push("table", of_table(sample)));
