@@ -17,7 +17,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(shares.into_iter().flatten().all(|share| *share <= 100.0));
         for sample in &reading.samples {
             let limit = sample.capacity.ok().map(|capacity| capacity.limit.get());
-            assert_eq!(sample.sheds_at, limit.map(|limit| limit / 100 * 95));
+            assert_eq!(sample.sheds_at, limit.map(|limit| limit / 100 * 95).filter(|floor| *floor > 0));
+            assert!(sample.used.is_none_or(|used| used <= u64::from(u32::MAX)));
+            assert!(limit.is_none_or(|limit| limit <= u64::from(u32::MAX)));
         }
     }
 });
