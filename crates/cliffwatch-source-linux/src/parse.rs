@@ -24,6 +24,7 @@ use cliffwatch_source::{SettingsError, Target};
 
 use crate::config::LinuxSettings;
 use crate::paths;
+pub(crate) use complaint::is_sudos;
 pub(crate) use name::{Owner, owner};
 use namespaces::{Around, Namespaces};
 use number::Lookup;

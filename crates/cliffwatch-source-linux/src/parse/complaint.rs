@@ -34,8 +34,8 @@ pub(super) fn kind(line: &str) -> FaultKind {
     }
 }
 
-/// Whether sudo itself speaks, in whatever language: it has not run the program.
-fn is_sudos(line: &str) -> bool {
+/// Whether sudo itself speaks, in whatever language: it has not run the program. The line is in small letters.
+pub(crate) fn is_sudos(line: &str) -> bool {
     let line = line.trim_start_matches([' ', '`']);
     ["sudo:", "sudo-rs:", "[sudo", "doas:"].iter().any(|name| line.starts_with(name))
 }

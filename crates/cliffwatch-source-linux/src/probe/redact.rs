@@ -7,11 +7,13 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::parse::{Owner, Section, Sections, owner};
+use crate::parse::{Owner, Section, Sections, is_sudos, owner};
 use crate::paths;
 
 /// What programs say when a right or the program is missing; the parser looks for these.
-const PHRASES: [&str; 8] = [
+const PHRASES: [&str; 10] = [
+    "unable to resolve host",
+    "must be root",
     "password is required",
     "not allowed",
     "not in the sudoers",
@@ -196,6 +198,8 @@ fn complaint(line: &str) -> String {
     let said: Vec<&str> = PHRASES.into_iter().filter(|phrase| lower.contains(phrase)).collect();
     match said.as_slice() {
         [] if line.trim().is_empty() => String::new(),
+        // In whatever language: it is sudo that refuses.
+        [] if is_sudos(&lower) => format!("sudo: {REDACTED}"),
         [] => REDACTED.to_owned(),
         said => said.join(", "),
     }
@@ -253,9 +257,14 @@ mod tests {
     #[test]
     fn programs_keep_only_the_words_that_matter() {
         let text = redacted(
-            "==> conntrack -S <==\nsudo: alice is not allowed to run it on nat-gw-1\nhunter2\ncpu=0 found=1\n==> end <==\n",
+            "==> conntrack -S <==\nsudo: alice is not allowed to run it on nat-gw-1\nhunter2\nsudo: Ein Passwort ist notwendig\n\
+             sudo: unable to resolve host nat-gw-1: Name or service not known\ncpu=0 found=1\n==> end <==\n",
         );
-        assert_eq!(text, "==> conntrack -S <==\nnot allowed\n(redacted)\ncpu=0 found=1\n==> end <==\n");
+        assert_eq!(
+            text,
+            "==> conntrack -S <==\nnot allowed\n(redacted)\nsudo: (redacted)\nunable to resolve host\n\
+             cpu=0 found=1\n==> end <==\n"
+        );
     }
 
     #[test]
