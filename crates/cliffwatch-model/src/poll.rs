@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::table::words;
+use crate::wire::known_of;
 use crate::{
     DeviceName, Epoch, ErrorKind, Fault, GroupName, Platform, PollerName, Sample, SourceError, TableId,
     Timestamp,
@@ -135,10 +136,10 @@ pub struct Load {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew_seconds: Option<f64>,
     /// TCP connections by state.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "known_of")]
     pub tcp_states: BTreeMap<String, u64>,
     /// Figures by name with the unit in the name: `cpu_percent`, `softirq_percent`, `memory_percent`.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "known_of")]
     pub figures: BTreeMap<String, f64>,
 }
 

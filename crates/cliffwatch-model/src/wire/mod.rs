@@ -3,6 +3,7 @@
 //! The form is the contract's. Reading it is lenient where the contract names a natural default, and
 //! strict about everything else: a wrong value is an error that names it, never a number.
 
+mod known;
 mod read;
 mod table;
 mod write;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use known::{known, known_of};
 pub use read::WireError;
 pub use table::{CounterLine, TableLine};
 
@@ -21,7 +23,7 @@ use crate::{EvidenceItem, Fault, Load, Reachability, Setting, SourceError, Times
 pub struct PollLine {
     /// The device.
     pub device: String,
-    /// Its platform.
+    /// Its platform; where absent, what its tables tell.
     #[serde(default)]
     pub platform: Option<String>,
     /// Who polled.
@@ -42,10 +44,10 @@ pub struct PollLine {
     #[serde(default)]
     pub interval_seconds: Option<f64>,
     /// Whether it began late.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub late: bool,
     /// The normal lateness of the source.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub lag_seconds: f64,
     /// ok, partial, or the kind of failure.
     pub outcome: String,
@@ -56,25 +58,25 @@ pub struct PollLine {
     #[serde(default)]
     pub epoch: Option<String>,
     /// Groups read completely.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub complete: Vec<String>,
     /// The tables.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub tables: Vec<TableLine>,
     /// The device's load.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub load: Load,
     /// What is configured on the device.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_of")]
     pub device_settings: BTreeMap<String, Setting>,
     /// How the device answered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub reachability: Reachability,
     /// Answers to what rules asked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub evidence: Vec<EvidenceItem>,
     /// What could not be read.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known")]
     pub faults: Vec<Fault>,
 }
 

@@ -53,7 +53,9 @@ impl PollLine {
         let device = DeviceName::new(&self.device)?;
         let outcome = Outcome::parse(&self.outcome).ok_or_else(|| word("outcome", &self.outcome))?;
         let header = PollHeader {
-            platform: Platform::new(self.platform.as_deref().unwrap_or("unknown"))?,
+            platform: Platform::new(
+                self.platform.as_deref().unwrap_or_else(|| natural_platform(&self.tables)),
+            )?,
             poller: PollerName::new(self.poller.as_deref().unwrap_or("samples"))?,
             seq: self.seq.unwrap_or(seq),
             trigger: parse_or("trigger", self.trigger.as_deref(), Trigger::parse, Trigger::Tick)?,
@@ -133,6 +135,12 @@ impl TableLine {
             table: Arc::new(table),
         })
     }
+}
+
+/// One platform has conntrack tables: its words and its remedies are right for them.
+fn natural_platform(tables: &[TableLine]) -> &'static str {
+    let is_conntrack = tables.iter().any(|table| table.kind == TableKind::Conntrack.as_str());
+    if is_conntrack { "linux" } else { "unknown" }
 }
 
 fn natural_unit(kind: TableKind) -> Unit {

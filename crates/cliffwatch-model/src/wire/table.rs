@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::known_of;
 use crate::{Bound, CapacityOrigin, CapacityReason, Scope, Timestamp};
 
 /// One table of a [`PollLine`](super::PollLine).
@@ -62,7 +63,7 @@ pub struct TableLine {
     #[serde(default)]
     pub teardown_rate: Option<f64>,
     /// Every counter that was read.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "known_of")]
     pub counters: BTreeMap<String, CounterLine>,
 }
 
@@ -79,7 +80,11 @@ pub struct CapacityLine {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "capacity is `{\"limit\": N}` with a whole number from 0 up, and may have `origin` (reported, configured, documented) \
+                 and `bound` (hard, per_destination)"
+)]
 enum CapacityInput {
     Plain(u64),
     Full {

@@ -90,3 +90,43 @@ fn a_limit_of_zero_is_no_capacity() {
     );
     assert_eq!(poll.result.unwrap().samples[0].capacity, Err(crate::CapacityReason::NotTold));
 }
+
+#[test]
+fn what_is_not_known_is_null_or_absent() {
+    let absent = read(
+        r#"{"device":"a","finished_at":"2026-03-01T10:00:00Z","outcome":"ok","tables":[
+        {"scope":{"kind":"netns","name":"host"},"kind":"conntrack","name":"nf_conntrack"}]}"#,
+    );
+    let null = read(
+        r#"{"device":"a","platform":null,"poller":null,"seq":null,"trigger":null,"started_at":null,"interval_seconds":null,
+        "late":null,"lag_seconds":null,"outcome":"ok","error":null,"epoch":null,"complete":null,
+        "finished_at":"2026-03-01T10:00:00Z","load":{"cpu_percent":null,"tcp_states":null,"clock_skew_seconds":null},
+        "device_settings":{"nf_conntrack_buckets":null},"reachability":null,"evidence":null,"faults":null,"tables":[
+        {"scope":{"kind":"netns","name":"host"},"kind":"conntrack","name":"nf_conntrack","used":null,"capacity":null,
+        "counters":{"drop":null}}]}"#,
+    );
+    assert_eq!(null, absent);
+    let load = r#"{"device":"a","finished_at":"2026-03-01T10:00:00Z","outcome":"ok","load":null,"tables":null,
+        "device_settings":null}"#;
+    assert!(read(load).result.unwrap().samples.is_empty());
+}
+
+#[test]
+fn a_conntrack_table_is_linuxs() {
+    let platform = |kind: &str| {
+        let line = format!(
+            r#"{{"device":"a","finished_at":"2026-03-01T10:00:00Z","outcome":"ok",
+            "tables":[{{"scope":{{"kind":"netns","name":"host"}},"kind":"{kind}","name":"x"}}]}}"#
+        );
+        read(&line).header.platform.to_string()
+    };
+    assert_eq!((platform("conntrack").as_str(), platform("sessions").as_str()), ("linux", "unknown"));
+}
+
+#[test]
+fn a_wrong_capacity_says_what_it_should_be() {
+    let line =
+        r#"{"scope":{"kind":"netns","name":"host"},"kind":"conntrack","name":"x","capacity":{"limit":-1}}"#;
+    let error = serde_json::from_str::<super::TableLine>(line).unwrap_err().to_string();
+    assert!(error.contains("capacity is `{\"limit\": N}`"), "{error}");
+}

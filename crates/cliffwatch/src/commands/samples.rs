@@ -12,6 +12,9 @@ const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// ten seconds has 300 MB.
 const SAMPLES_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
+/// What some editors and shells write before the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The polls of a file with one JSON object a line, in time order; `-` is standard input. Empty lines are
 /// passed over.
 ///
@@ -41,10 +44,11 @@ fn read_from(input: impl BufRead, name: &str) -> Result<Vec<Poll>, String> {
         if buffer.len() as u64 > LINE_BYTES_MAX {
             return Err(at(format!("longer than {LINE_BYTES_MAX} bytes")));
         }
-        if buffer.iter().all(u8::is_ascii_whitespace) {
+        let text = buffer.strip_prefix(BYTE_ORDER_MARK).filter(|_| number == 1).unwrap_or(&buffer);
+        if text.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        lines.push(serde_json::from_slice(&buffer).map_err(|error| at(plain(&error)))?);
+        lines.push(serde_json::from_slice(text).map_err(|error| at(plain(&error)))?);
         numbers.push(number);
     }
     if input.limit() == 0 {
@@ -80,6 +84,11 @@ mod tests {
         assert_eq!(polls.len(), 2);
         assert!(polls[0].header.finished_at < polls[1].header.finished_at);
         assert_eq!(polls[0].header.interval.as_secs(), 10, "from the spacing");
+    }
+
+    #[test]
+    fn a_file_of_a_windows_editor_is_read() {
+        assert_eq!(read_text(&format!("\u{feff}{LINE}\r\n")).unwrap().len(), 1);
     }
 
     #[test]
