@@ -137,7 +137,9 @@ impl Replay {
         for table in &observation.tables {
             if table.increases.iter().any(|increase| increase.class == CounterClass::Refused) {
                 let lead = self.tables.entry(table.id).or_default();
-                lead.refused_at = lead.refused_at.or(Some(table.observed_at));
+                // Late data may tell of an earlier one.
+                let first = lead.refused_at.map_or(table.observed_at, |at| at.min(table.observed_at));
+                lead.refused_at = Some(first);
             }
         }
         for event in events {

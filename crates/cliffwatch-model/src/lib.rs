@@ -37,7 +37,7 @@ pub use poll::{
     CanaryReading, EvidenceItem, HeldState, Load, MemoryState, NewConnection, Outcome, Poll, PollHeader,
     Reachability, Reading, Setting, Trigger,
 };
-pub use remedy::{ConfigFile, DeviceSettings, Fix, Remedy};
+pub use remedy::{ConfigFile, DeviceSettings, Fix, PoolAddresses, Remedy};
 pub use sample::Sample;
 pub use table::{Role, Scope, TableId, TableKey, TableKind, TableState, Unit};
 pub use time::Timestamp;

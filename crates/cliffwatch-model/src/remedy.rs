@@ -66,10 +66,17 @@ pub enum Remedy {
         wanted: u64,
         /// What is counted.
         unit: Unit,
+        /// What that is in public addresses, where ports are counted.
+        addresses: Option<PoolAddresses>,
+    },
+    /// A pool has no port left towards some destination, and how many are in use towards one is not known.
+    WidenPool {
+        /// What another address brings, towards every destination.
+        per_address: u64,
     },
     /// Some sources hold most of the entries: look at what runs there.
     FindSources {
-        /// Who, and how many entries, where that is known.
+        /// Who, and how many entries; none where nobody listed them.
         sources: Vec<(IpAddr, u64)>,
     },
     /// New connections come faster than they should: limit them before they reach the device.
@@ -111,12 +118,18 @@ impl Remedy {
                 "add {add} address(es) to the pool of {address}: {used_ports} of its {ports_per_address} ports are in use towards \
                  one destination"
             ),
-            Self::GrowPool { peak, limit, wanted, unit } => format!(
-                "grow the pool from {limit} to {wanted} {unit}, {} times the {peak} that were seen: more public addresses",
-                wanted / (*peak).max(1)
+            Self::GrowPool { peak, limit, wanted, unit, addresses } => format!(
+                "grow the pool from {limit} to {wanted} {unit}, {} times the {peak} that were seen: {}",
+                wanted / (*peak).max(1),
+                addresses.map_or_else(|| "more public addresses".to_owned(), PoolAddresses::plain)
+            ),
+            Self::WidenPool { per_address } => format!(
+                "give the translation more source ports: each public address more brings {per_address} towards every destination, a \
+                 rule with a port range has only that range; how many it takes shows in the ports in use towards one destination"
             ),
             Self::FindSources { sources } if sources.is_empty() => {
-                "find out which sources hold most entries, and look at what runs on them".to_owned()
+                "list the sources that hold most entries, and those whose entries live longest, and look at what runs there"
+                    .to_owned()
             }
             Self::FindSources { sources } => {
                 format!("look at what runs on the sources that hold most entries: {}", listed(sources))
@@ -142,6 +155,40 @@ impl Remedy {
 fn listed(sources: &[(IpAddr, u64)]) -> String {
     let shown = sources.iter().map(|(address, entries)| format!("{address} ({entries} entries)"));
     shown.collect::<Vec<_>>().join(", ")
+}
+
+/// A pool of ports, counted in public addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolAddresses {
+    /// Ports that one address has towards one destination.
+    pub per_address: u64,
+    /// How many addresses there are.
+    pub present: u64,
+    /// How many more give what is wanted, or as many as there may be.
+    pub add: u64,
+    /// How many there may be, where that is documented.
+    pub at_most: Option<u64>,
+}
+
+impl PoolAddresses {
+    fn plain(self) -> String {
+        let Self { per_address, present, add, at_most } = self;
+        let full = at_most.is_some_and(|most| present.saturating_add(add) >= most);
+        let most = at_most.map_or_else(String::new, |most| format!(" (it may have {most})"));
+        match (add, full) {
+            (0, _) => format!(
+                "the {present} addresses{most} with {per_address} ports each are all that it may have: spread the connections over \
+                 another gateway, or over more destinations"
+            ),
+            (_, true) => format!(
+                "add {add} public address(es) of {per_address} ports each to the {present} there are, as many as it may have{most}; \
+                 what that leaves wanting takes another gateway"
+            ),
+            (_, false) => format!(
+                "add {add} public address(es) of {per_address} ports each to the {present} there are{most}"
+            ),
+        }
+    }
 }
 
 /// A remedy in the words of a platform. It is printed, never applied.

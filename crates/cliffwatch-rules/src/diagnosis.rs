@@ -102,11 +102,15 @@ fn rank(finding: &Finding) -> (bool, bool, Reverse<Severity>, Pattern) {
     (*severity == Severity::Info, !loses, Reverse(*severity), *pattern)
 }
 
-/// The limit that is, and the higher one that was, within the last hour.
+/// The limit that is, and the higher one that was: within the last hour, or for as long as the table is high for it.
 fn lowered_limit(case: &Case<'_>) -> Option<(u64, u64)> {
     let TableChange { at, what: Changed::Limit(before) } = case.memory.change? else { return None };
     let (now, before) = (case.newest.capacity.ok()?.limit.get(), before.limit.get());
-    (before > now && case.now().since(at) < crate::table::CHANGE_SHOWN).then_some((now, before))
+    let before_percent =
+        case.used().map(|used| crate::outlook::number(used) * 100.0 / crate::outlook::number(before));
+    let explains = case.is_high() && before_percent.is_some_and(|percent| percent < case.high_line());
+    let shown = explains || case.now().since(at) < crate::table::CHANGE_SHOWN;
+    (before > now && shown).then_some((now, before))
 }
 
 /// Whom a diagnosis is about.
@@ -136,6 +140,9 @@ impl About<'_> {
         let level = signatures::level(case);
         let mut summary = match (first, pattern) {
             (Some(first), _) => first.summary.clone(),
+            (None, Pattern::Calm) if !case.is_read_alone() => {
+                format!("nothing speaks for trouble: {level}, and its fill alone says nothing of the pool")
+            }
             (None, Pattern::Calm) => format!("nothing speaks for trouble: {level}"),
             (None, _) => format!("too little is known to judge: {level}"),
         };

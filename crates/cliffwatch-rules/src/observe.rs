@@ -151,7 +151,7 @@ impl Pass<'_> {
         self.bind(tracks, about, |rule| rule.is_for_table(self.facts, reading.table.kind), out);
         let late = memory.is_late(reading);
         let signals = Signals::of(reading);
-        sight.take(reading, late);
+        sight.take(reading, late || reading.revision > 0);
         memory.take(reading, &signals, self.header, device.ticks);
         let course = Course::new(&memory.trend, reading.observed_at);
         let view = TableView {

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cliffwatch_model::{
-    Capacity, CounterClass, PollHeader, Role, Severity, TableObservation, TableState as Tracking, Timestamp,
-    Trigger,
+    Capacity, CounterClass, CounterKind, PollHeader, Role, Severity, TableObservation,
+    TableState as Tracking, Timestamp, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
@@ -144,9 +144,12 @@ pub(crate) enum Changed {
 }
 
 impl TableMemory {
-    /// Whether the reading is older than the newest, or a correction of it.
+    /// Whether the reading is older than the newest, or a correction of it. Two polls of one instant, as clocks
+    /// of whole seconds make them, are none where a counter rose in between.
     pub(crate) fn is_late(&self, reading: &TableObservation) -> bool {
-        reading.marks.late || self.newest.is_some_and(|newest| reading.observed_at <= newest)
+        let rose = || reading.increases.iter().any(|increase| increase.kind == CounterKind::Cumulative);
+        let is_again = |newest| reading.observed_at < newest || (reading.observed_at == newest && !rose());
+        reading.marks.late || self.newest.is_some_and(is_again)
     }
 
     /// Takes a reading up. `tick` is the device's count of successful ticks.

@@ -92,6 +92,11 @@ impl Week {
         of(0).or_else(|| of(HOURS_A_DAY))
     }
 
+    /// The highest use of the hour that is being read.
+    pub(crate) fn high(&self) -> u64 {
+        self.high
+    }
+
     /// The highest use of the three hours before this one.
     pub(crate) fn lately(&self, at: Timestamp) -> Option<u64> {
         let now = at.as_micros().div_euclid(HOUR_MICROS);

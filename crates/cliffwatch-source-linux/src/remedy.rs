@@ -34,6 +34,7 @@ pub(crate) fn fix(remedy: &Remedy, settings: &DeviceSettings) -> Fix {
         Remedy::FindSources { sources } => find_sources(remedy.plain(), sources),
         Remedy::LimitRate { sources } => limit_rate(remedy.plain(), sources),
         Remedy::GrowPool { .. } => remedy.plain(),
+        Remedy::WidenPool { .. } => widen_pool(remedy.plain()),
         Remedy::AddAddresses { address, used_ports, ports_per_address, add } => Fix {
             title: format!(
                 "add {add} public address(es) to the pool of {address}: {used_ports} of its {ports_per_address} ports are in \
@@ -153,18 +154,25 @@ fn restore_limit(plain: Fix, before: u64) -> Fix {
     }
 }
 
-/// The first source of a line is who opened it; the second is of the reply.
-const COUNT_SOURCES: &str =
-    "conntrack -L | grep -o 'src=[^ ]*' | awk 'NR % 2' | sort | uniq -c | sort -rn | head -n 20";
+fn widen_pool(plain: Fix) -> Fix {
+    Fix {
+        now: vec![
+            "nft add rule ip nat postrouting oifname UPLINK snat to FIRST_ADDRESS-LAST_ADDRESS fully-random persistent".into(),
+        ],
+        notes: vec![
+            "put the rule in the place of the present one, and into the firewall's own file; leave a port range away".into(),
+            "connections fail before the last port is gone: the kernel tries some 240 ports and then gives up".into(),
+        ],
+        ..plain
+    }
+}
 
 fn find_sources(plain: Fix, sources: &[(IpAddr, u64)]) -> Fix {
     let list = |(address, _): &(IpAddr, u64)| format!("conntrack -L --orig-src {address} | head -n 50");
-    let mut now: Vec<String> = sources.iter().map(list).collect();
-    if now.is_empty() {
-        now.push(COUNT_SOURCES.to_owned());
-    }
+    // The first address of a line is the one that opened the connection.
+    let all = "conntrack -L | head -n 100000 | grep -o '^[^=]*src=[^ ]*' | grep -o 'src=.*' | sort | uniq -c | sort -rn | head -n 20";
     Fix {
-        now,
+        now: if sources.is_empty() { vec![all.into()] } else { sources.iter().map(list).collect() },
         notes: vec![
             "look for connection pools without a limit, clients that never close, and keepalives that keep dead peers".into(),
             "connections that are closed properly leave the table within two minutes; established idle ones stay for days".into(),
@@ -338,7 +346,7 @@ mod tests {
         );
         assert!(limit.now[3].contains("ip6 saddr 2001:db8::7"));
         let unknown = fix(&Remedy::FindSources { sources: Vec::new() }, &DeviceSettings::new());
-        assert!(unknown.now[0].contains("uniq -c") && unknown.title.contains("find out"), "{unknown:?}");
+        assert!(unknown.now[0].contains("uniq -c") && unknown.title.contains("list the sources"), "{unknown:?}");
         let nobody = fix(&Remedy::LimitRate { sources: Vec::new() }, &DeviceSettings::new());
         assert!(nobody.now.is_empty() && !nobody.notes.is_empty());
     }

@@ -6,7 +6,7 @@ use cliffwatch_model::{Bound, Capacity, TableState};
 use serde_json::{Map, Value, json};
 
 use super::reading::{is_full, number};
-use super::utilization::is_read_alone;
+use super::utilization::stands_alone;
 use crate::outlook::Forecast;
 use crate::summary::spoken;
 use crate::table::TableView;
@@ -35,7 +35,7 @@ pub(super) fn used(view: &TableView<'_>) -> Result<f64, Verdict> {
     if view.reading.state == TableState::NotTracking {
         return Err(Verdict::Unknown);
     }
-    if !is_read_alone(view) {
+    if !stands_alone(view) {
         return Err(Verdict::Clear);
     }
     view.reading.used.map(number).ok_or(Verdict::Unknown)

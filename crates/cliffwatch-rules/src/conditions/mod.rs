@@ -37,6 +37,7 @@ pub use parameters::{Line, NoParameters};
 pub use refusing::Refusing;
 pub use stale::Stale;
 pub use utilization::Utilization;
+pub(crate) use utilization::is_read_alone;
 
 use self::parameters::overlay;
 use crate::device::DeviceView;

@@ -1,4 +1,6 @@
-use cliffwatch_model::{Bound, Role, Severity, TableKind, TableState, Unit};
+use cliffwatch_model::{
+    Bound, Capacity, Role, Severity, TableKey, TableKind, TableObservation, TableState, Unit,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Line, reading};
@@ -75,17 +77,20 @@ impl Utilization {
 /// Whether being full means nothing: a worst case that spread flows pass unharmed, or a table that does
 /// not stand for itself.
 fn is_full_by_design(view: &TableView<'_>) -> bool {
-    view.reading.capacity.is_ok_and(|capacity| capacity.bound == Bound::PerDestination)
-        || !is_read_alone(view)
+    view.reading.capacity.is_ok_and(|capacity| capacity.bound == Bound::PerDestination) || !stands_alone(view)
 }
 
 /// Whether the table stands for itself: no mirror of the peer's table, no address of a pool that is filled
 /// before the next is used, no low port tier.
-pub(super) fn is_read_alone(view: &TableView<'_>) -> bool {
-    let reading = view.reading;
-    let table = &reading.table;
-    let limit = reading.capacity.map_or(u64::MAX, |capacity| capacity.limit.get());
+pub(super) fn stands_alone(view: &TableView<'_>) -> bool {
+    let TableObservation { table, role, unit, capacity, .. } = view.reading;
+    is_read_alone(table, *role, *unit, capacity.ok())
+}
+
+/// The same of a table that is described by its parts.
+pub(crate) fn is_read_alone(table: &TableKey, role: Role, unit: Unit, capacity: Option<Capacity>) -> bool {
+    let limit = capacity.map_or(u64::MAX, |capacity| capacity.limit.get());
     let is_pool = matches!(table.kind, TableKind::NatPool | TableKind::SnatPorts | TableKind::PortBlocks);
-    let is_low_tier = !table.part.is_empty() && reading.unit == Unit::Ports && limit < PART_PORTS_MIN;
-    reading.role != Role::Standby && !(reading.role == Role::Member && is_pool) && !is_low_tier
+    let is_low_tier = !table.part.is_empty() && unit == Unit::Ports && limit < PART_PORTS_MIN;
+    role != Role::Standby && !(role == Role::Member && is_pool) && !is_low_tier
 }

@@ -10,6 +10,7 @@ use super::gathered::Gathered;
 use super::recent::{Recent, Seen, Symptom};
 use super::rise::{self, Climb, Rise};
 use super::sight::{DeviceSight, Newest, TableSight};
+use crate::conditions::is_read_alone;
 use crate::device::{DeviceMemory, Sizes};
 use crate::outlook::{Outlook, number};
 use crate::table::TableMemory;
@@ -58,7 +59,8 @@ impl<'a> Case<'a> {
             cgn,
         };
         case.rise = rise::sudden(memory, case.limit());
-        case.climb = rise::gradual(memory);
+        let short = || rise::short(memory).filter(|_| case.is_high() || case.is_gaining());
+        case.climb = rise::gradual(memory).or_else(short);
         Some(case)
     }
 
@@ -134,6 +136,17 @@ impl<'a> Case<'a> {
     /// Whether it is so full that somebody should know why.
     pub(crate) fn is_high(&self) -> bool {
         self.fill().is_some_and(|fill| fill >= self.high_line())
+    }
+
+    /// Whether more are made than end, both measured.
+    pub(crate) fn is_gaining(&self) -> bool {
+        self.memory.churn(self.now()).is_some_and(|churn| churn.net_per_s() > 0.0)
+    }
+
+    /// Whether its fill tells of the table: not of a mirror, of one address of a pool, or of a low port tier.
+    pub(crate) fn is_read_alone(&self) -> bool {
+        let Newest { table, role, unit, capacity, .. } = self.newest;
+        is_read_alone(table, *role, *unit, capacity.ok())
     }
 
     /// How much a cause matters at this fill.

@@ -1,9 +1,12 @@
 //! Why a table is as full as it is: from how its count moved, and from what was gathered.
 
-use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Role, Severity};
+use std::time::Duration;
+
+use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Severity};
 
 use super::case::{Case, count, figure, finding};
 use super::recent::Symptom;
+use super::rise::Climb;
 use super::signatures::level;
 use super::surge;
 use crate::outlook::number;
@@ -29,6 +32,8 @@ const LIFETIME_LONG_S: f64 = 3_600.0;
 /// An established connection that is kept for longer than this when idle outlives most peers.
 const ESTABLISHED_LONG_S: u64 = 86_400;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// Every cause that the numbers speak for.
 pub(crate) fn find(case: &Case<'_>) -> Vec<Finding> {
     if !is_worth(case) {
@@ -47,7 +52,7 @@ pub(crate) fn find(case: &Case<'_>) -> Vec<Finding> {
 /// Whether it is full enough, or fills fast enough, to ask why. An address of a pool is filled before the next one is
 /// used: how full it is has no cause.
 fn is_worth(case: &Case<'_>) -> bool {
-    if case.is_pool() && case.newest.role == Role::Member {
+    if !case.is_read_alone() {
         return false;
     }
     let soon = case.outlook.and_then(|outlook| outlook.full.seconds()).is_some();
@@ -72,8 +77,8 @@ fn leak(case: &Case<'_>) -> Option<Finding> {
         figures.push(count("days_with_higher_lows", climb.days.into(), "days"));
         format!("for {} days each day's low was above the one before", climb.days)
     } else {
-        figures.push(count("rising_for", climb.hours.into(), "h"));
-        format!("it has risen for {} h and not gone back", climb.hours)
+        figures.push(figure("rising_for", hours(climb), "h"));
+        format!("it has risen for {} and not gone back", spoken(climb.lasted))
     };
     let growth = percent(climb.to, climb.from) - 100.0;
     figures.push(figure("growth", growth, "%"));
@@ -96,7 +101,7 @@ fn leak(case: &Case<'_>) -> Option<Finding> {
     let rise = number(climb.to) / number(climb.from.max(1));
     // In the first week the same day of another week is not known: only what half as much again came to is sure.
     let sure_days = climb.days >= 3 && (rise >= SURE_TIMES || case.memory.week.lows().len() > DAYS_A_WEEK);
-    let confidence = match (sure_days, climb.hours >= 6 && usual == Some(false), churn.is_some()) {
+    let confidence = match (sure_days, hours(climb) >= 6.0 && usual == Some(false), churn.is_some()) {
         (true, _, _) | (_, true, true) => Confidence::High,
         (_, true, _) | (_, _, true) => Confidence::Medium,
         _ if climb.days > 0 => Confidence::Medium,
@@ -213,7 +218,7 @@ fn stale(case: &Case<'_>) -> Option<Finding> {
         let text = format!(
             "at {rate:.1} new ones a second, {} {unit} live for {} on average: most of them are idle",
             grouped(case.used()?),
-            spoken(std::time::Duration::from_secs_f64(lifetime.min(1e9)))
+            spoken(Duration::from_secs_f64(lifetime.min(1e9)))
         );
         let refuted =
             ["connections that carry traffic for as long", "a rate that was higher while it filled"];
@@ -226,6 +231,10 @@ fn stale(case: &Case<'_>) -> Option<Finding> {
 /// It rose, and stands: as many end as begin, after a long timeout.
 fn plateau(case: &Case<'_>) -> Option<Finding> {
     let climb = case.climb.filter(|climb| !climb.goes_on)?;
+    // What stood here yesterday as well, and went back in between, is the day's wave.
+    if case.is_usual() == Some(true) && climb.lasted < DAY {
+        return None;
+    }
     let kept = case.sizes.established.map(|kept| kept.as_secs()).filter(|s| *s >= ESTABLISHED_LONG_S)?;
     if case.seen(Symptom::Evicted).is_some() || case.seen(Symptom::Refused).is_some() {
         return None;
@@ -234,7 +243,7 @@ fn plateau(case: &Case<'_>) -> Option<Finding> {
     let figures = vec![
         count("from", climb.from, unit),
         count("to", climb.to, unit),
-        count("rising_and_standing_for", climb.hours.into(), "h"),
+        figure("rising_and_standing_for", hours(climb), "h"),
         count("established_timeout", kept, "s"),
     ];
     let text = format!(
@@ -246,6 +255,11 @@ fn plateau(case: &Case<'_>) -> Option<Finding> {
     );
     let refuted = ["idle times that are short: then it is simply more work"];
     Some(finding(Pattern::StaleTimeouts, case.weight(), Confidence::Low, text, figures, &refuted))
+}
+
+/// To a tenth.
+fn hours(climb: Climb) -> f64 {
+    (climb.lasted.as_secs_f64() / 360.0).round() / 10.0
 }
 
 fn percent(part: u64, whole: u64) -> f64 {

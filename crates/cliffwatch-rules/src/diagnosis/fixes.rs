@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use cliffwatch_model::{Finding, Pattern, Remedy};
+use cliffwatch_model::{Bound, Finding, Pattern, PoolAddresses, Remedy, TableKind, Unit};
 
 use super::case::Case;
+use super::sight::Newest;
 
 /// Headroom over the observed peak (mission: four times).
 const HEADROOM: u64 = 4;
@@ -12,6 +13,13 @@ const HEADROOM: u64 = 4;
 const ENTRIES_A_BUCKET: u64 = 4;
 /// A timeout is worth lowering when this share of the entries is idle for longer.
 const IDLE_SHARE_MIN: f64 = 0.05;
+/// Source ports of one address towards one destination: 1024 to 65535.
+const PORTS_AN_ADDRESS: u64 = 64_512;
+/// What providers of gateways document: ports that one address has towards one destination, and how many
+/// addresses a gateway may have.
+const PROVIDERS: [(u64, u64); 2] = [(PORTS_AN_ADDRESS, 16), (55_000, 8)];
+/// The same where a gateway spans zones: for each of them.
+const ADDRESSES_A_ZONE: u64 = 32;
 
 /// What more room helps against, for good or for a time.
 const ROOM_HELPS: [Pattern; 9] = [
@@ -34,9 +42,16 @@ pub(crate) fn find(case: &Case<'_>, findings: &[Finding]) -> Vec<(Pattern, Remed
         let against = |remedy: Option<Remedy>| remedy.map(|remedy| (finding.pattern, remedy));
         match finding.pattern {
             Pattern::LimitLowered => fixes.extend(against(restore(case))),
-            Pattern::PortExhaustion => fixes.extend(against(addresses(case).or_else(|| grow(case)))),
+            Pattern::PortExhaustion => {
+                let known = addresses(case).or_else(|| grow(case));
+                fixes.extend(against(Some(
+                    known.unwrap_or(Remedy::WidenPool { per_address: PORTS_AN_ADDRESS }),
+                )));
+            }
             Pattern::Attack | Pattern::Surge => fixes.extend(against(Some(limit_rate(case)))),
-            Pattern::Malfunction | Pattern::Leak => fixes.extend(against(Some(sources(case)))),
+            Pattern::Malfunction | Pattern::Leak => {
+                fixes.extend(against(Some(Remedy::FindSources { sources: holders(case) })));
+            }
             Pattern::StaleTimeouts => fixes.extend(against(lower(case).or_else(|| review(case)))),
             Pattern::HashSick => fixes.extend(against(buckets(case))),
             _ => {}
@@ -47,6 +62,10 @@ pub(crate) fn find(case: &Case<'_>, findings: &[Finding]) -> Vec<(Pattern, Remed
         fixes.extend(raise(case).map(|remedy| (against, remedy)));
         if !has(Pattern::StaleTimeouts) && case.is_high() {
             fixes.extend(lower(case).map(|remedy| (against, remedy)));
+        }
+        // A higher limit comes with buckets of its own.
+        if !has(Pattern::HashSick) && raise(case).is_none() {
+            fixes.extend(buckets(case).map(|remedy| (Pattern::HashSick, remedy)));
         }
     }
     if has(Pattern::HardFull) || has(Pattern::Swept) {
@@ -60,11 +79,11 @@ fn raise(case: &Case<'_>) -> Option<Remedy> {
     let (limit, peak) = case.hard_limit().zip(case.peak())?;
     let entries = peak.checked_mul(HEADROOM)?;
     // A pool that is a member is filled before the next one is used: its own fill asks for nothing.
-    if entries <= limit || peak == 0 || case.newest.role != cliffwatch_model::Role::Whole {
+    if entries <= limit || peak == 0 || !case.is_read_alone() {
         return None;
     }
     if case.is_pool() {
-        return Some(Remedy::GrowPool { peak, limit, wanted: entries, unit: case.newest.unit });
+        return Some(grown(case, peak, limit, entries));
     }
     Some(Remedy::RaiseLimit { peak, entries })
 }
@@ -74,7 +93,36 @@ fn grow(case: &Case<'_>) -> Option<Remedy> {
     let limit = case.bound_per_destination().or_else(|| case.hard_limit().filter(|_| case.is_pool()))?;
     let peak = case.peak().filter(|peak| *peak > 0)?;
     let wanted = peak.checked_mul(HEADROOM).filter(|wanted| *wanted > limit)?;
-    Some(Remedy::GrowPool { peak, limit, wanted, unit: case.newest.unit })
+    Some(grown(case, peak, limit, wanted))
+}
+
+fn grown(case: &Case<'_>, peak: u64, limit: u64, wanted: u64) -> Remedy {
+    Remedy::GrowPool {
+        peak,
+        limit,
+        wanted,
+        unit: case.newest.unit,
+        addresses: pool_addresses(case, limit, wanted),
+    }
+}
+
+/// How many public addresses such a pool is short of, where it counts ports.
+fn pool_addresses(case: &Case<'_>, limit: u64, wanted: u64) -> Option<PoolAddresses> {
+    let Newest { table, unit, capacity, .. } = case.newest;
+    let ports = matches!(table.kind, TableKind::NatPool | TableKind::SnatPorts);
+    if !ports || !matches!(unit, Unit::Ports | Unit::Connections) {
+        return None;
+    }
+    let documented = capacity.is_ok_and(|it| it.bound == Bound::PerDestination);
+    let provider = PROVIDERS.iter().find(|(ports, _)| documented && limit.is_multiple_of(*ports));
+    let per_address = provider.map_or(PORTS_AN_ADDRESS, |(ports, _)| *ports);
+    let zoned = table.part.keys().any(|key| key.contains("zone"));
+    let at_most = provider.map(|(_, most)| if zoned { ADDRESSES_A_ZONE.max(*most) } else { *most });
+    // One address of several is what the table may be about.
+    let present = if table.part.contains_key("address") { 1 } else { limit.div_ceil(per_address) };
+    let needed = wanted.div_ceil(per_address);
+    let add = needed.min(at_most.unwrap_or(u64::MAX)).saturating_sub(present);
+    Some(PoolAddresses { per_address, present, add, at_most })
 }
 
 fn addresses(case: &Case<'_>) -> Option<Remedy> {
@@ -117,10 +165,6 @@ fn restore(case: &Case<'_>) -> Option<Remedy> {
 
 fn holders(case: &Case<'_>) -> Vec<(IpAddr, u64)> {
     case.gathered.sources().into_iter().map(|source| (source.address, source.entries)).collect()
-}
-
-fn sources(case: &Case<'_>) -> Remedy {
-    Remedy::FindSources { sources: holders(case) }
 }
 
 fn limit_rate(case: &Case<'_>) -> Remedy {

@@ -1,6 +1,6 @@
 //! New connections are refused for want of room, or will be with the next one.
 
-use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Role, Severity};
+use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Severity};
 
 use super::case::{Case, figure, finding, rise_figure};
 use super::recent::{Seen, Symptom};
@@ -80,7 +80,7 @@ fn refusing(case: &Case<'_>, refused: &str, level: &str, figures: Vec<Figure>, n
 
 /// Full, and nothing was refused yet, or nothing tells.
 fn silent(case: &Case<'_>) -> Option<Finding> {
-    if !case.is_at_limit() || case.is_pool() && case.newest.role == Role::Member {
+    if !case.is_at_limit() || !case.is_read_alone() {
         return None;
     }
     let (confidence, text) = if case.recent.was_read(Symptom::Refused) {

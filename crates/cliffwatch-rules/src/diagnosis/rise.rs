@@ -1,7 +1,10 @@
 //! How a count came to where it is: suddenly, gradually, or not at all.
 
+use std::time::Duration;
+
 use cliffwatch_model::Timestamp;
 
+use super::case::rounded;
 use crate::ring::Point;
 use crate::table::TableMemory;
 use crate::trend::Scale;
@@ -12,10 +15,14 @@ const HEIGHT_TIMES: f64 = 1.5;
 const HEIGHT_OF_LIMIT: f64 = 0.2;
 /// Sudden: this many percent of the count a minute, on average (the built-in growth rule's line).
 const SUDDEN_PERCENT: f64 = 5.0;
+/// A longer window shows an earlier beginning where it is this part lower: a tenth.
+const CUT_TIMES: f64 = 0.9;
 /// Where less than this part of the rise is left, it is over and done.
 const LEFT: f64 = 0.5;
-/// A climb shorter than this is the hour's own business.
+/// A climb shorter than this is the hour's own business …
 const CLIMB_HOURS_MIN: u32 = 3;
+/// … unless it brought the table near its limit, or both rates tell: then it counts from this length on.
+const CLIMB_SHORT_S: f64 = 4_500.0;
 /// A climb over hours that comes to less than this is none.
 const CLIMB_TIMES: f64 = 1.15;
 /// The hour before may be this much higher, and the climb goes on: one in fifty.
@@ -40,6 +47,13 @@ pub(crate) struct Rise {
 }
 
 impl Rise {
+    /// The same rise, seen from its beginning: as long as its known part would take at its speed, which a
+    /// longer window with its coarser points bounds.
+    fn begun_at(self, longer: Self) -> Self {
+        let times = (self.to - longer.from) / (self.to - self.from).max(1.0);
+        Self { from: longer.from, seconds: (self.seconds * times).min(longer.seconds), ..self }
+    }
+
     /// In percent of where it came from, a minute.
     pub(crate) fn percent_per_minute(self) -> f64 {
         (self.to - self.from) * 100.0 / self.from.max(1.0) / (self.seconds / 60.0)
@@ -49,13 +63,26 @@ impl Rise {
 /// A sudden rise that brought the table to where it is, within the last hours.
 pub(crate) fn sudden(memory: &TableMemory, limit: Option<f64>) -> Option<Rise> {
     let now = memory.newest?;
-    Scale::ALL.into_iter().find_map(|scale| {
+    let seen = |scale: Scale| {
         let ring = memory.trend.ring(scale);
-        let window = scale.width() * 15;
-        let points = ring.points(now, window, scale.width());
+        let points = ring.points(now, scale.width() * 15, scale.width());
         let rise = highest(points.as_slice(), limit)?;
-        (rise.percent_per_minute() >= SUDDEN_PERCENT).then_some(rise)
-    })
+        let begins_lower = points.as_slice().first().is_some_and(|first| first.value <= rise.from);
+        (rise.percent_per_minute() >= SUDDEN_PERCENT).then_some((rise, begins_lower))
+    };
+    let mut found: Option<Rise> = None;
+    for (rise, is_cut) in Scale::ALL.into_iter().filter_map(seen) {
+        // A window that begins within the rise does not show where it came from: a longer one does.
+        match found {
+            None => found = Some(rise),
+            Some(part) if rise.from < part.from * CUT_TIMES => found = Some(part.begun_at(rise)),
+            Some(_) => {}
+        }
+        if !is_cut {
+            break;
+        }
+    }
+    found
 }
 
 fn highest(points: &[Point], limit: Option<f64>) -> Option<Rise> {
@@ -89,8 +116,8 @@ fn highest(points: &[Point], limit: Option<f64>) -> Option<Rise> {
 pub(crate) struct Climb {
     pub(crate) from: u64,
     pub(crate) to: u64,
-    /// How long it has gone on: at least this many hours were each at least as high as the one before.
-    pub(crate) hours: u32,
+    /// How long it has gone on: each hour, or quarter of one, was at least as high as the one before.
+    pub(crate) lasted: Duration,
     /// How many whole days in a row had a higher low than the one before.
     pub(crate) days: u32,
     /// Whether it goes on; otherwise the table has stood where it is for a quarter of the time at least.
@@ -103,12 +130,12 @@ pub(crate) fn gradual(memory: &TableMemory) -> Option<Climb> {
     let (hours, from) = climbing_hours(memory, now, used);
     let by_hours = hours >= CLIMB_HOURS_MIN && times(used, from) >= CLIMB_TIMES;
     let by_days = climbing_days(&memory.week.lows());
-    // An hour has its peak at its end where a count climbs: the hour before this one may be seconds ago.
-    let quarter = memory.week.peak_before(now, (hours / 4).max(1) + 1);
+    let quarter = quarter_ago(memory, now, hours);
     let risen = quarter.is_none_or(|then| used.saturating_sub(then) >= used.saturating_sub(from) / STANDS);
+    let lasted = Duration::from_secs(u64::from(hours) * 3_600);
     match by_days {
-        Some((days, from, to)) => Some(Climb { from, to, hours, days, goes_on: true }),
-        None if by_hours => Some(Climb { from, to: used, hours, days: 0, goes_on: risen }),
+        Some((days, from, to)) => Some(Climb { from, to, lasted, days, goes_on: true }),
+        None if by_hours => Some(Climb { from, to: used, lasted, days: 0, goes_on: risen }),
         None => None,
     }
 }
@@ -125,13 +152,48 @@ fn climbing_days(lows: &[u64]) -> Option<(u32, u64, u64)> {
     (days >= 2 && risen).then_some((u32::try_from(days).unwrap_or(u32::MAX), from, to))
 }
 
+/// Use a quarter of so many hours ago. The peak of the hour before this one may be a minute old: quarters of an
+/// hour tell more, as far back as there are any.
+fn quarter_ago(memory: &TableMemory, now: Timestamp, hours: u32) -> Option<u64> {
+    let scale = Scale::Hours;
+    let points = memory.trend.ring(scale).points(now, scale.window(), scale.width());
+    let then = -f64::from(hours) * 900.0;
+    let known = points.as_slice().iter().rfind(|point| point.at_s <= then).map(|point| rounded(point.value));
+    known.or_else(|| memory.week.peak_before(now, (hours / 4).max(1)))
+}
+
+/// A climb of less than three hours that goes on, from averages of a quarter of an hour.
+pub(crate) fn short(memory: &TableMemory) -> Option<Climb> {
+    let (now, used) = (memory.newest?, memory.used?);
+    let points = memory.trend.ring(Scale::Hours).points(now, Scale::Hours.window(), Scale::Hours.width());
+    let mut rise = points.as_slice().iter().rev();
+    let newest = *rise.next()?;
+    let mut first = newest;
+    for point in rise {
+        if point.value >= first.value {
+            break;
+        }
+        first = *point;
+    }
+    let high = first.value * CLIMB_TIMES;
+    let is_long = newest.at_s - first.at_s >= CLIMB_SHORT_S;
+    (is_long && newest.value >= high).then(|| Climb {
+        from: rounded(first.value),
+        to: used,
+        lasted: Duration::from_secs_f64((newest.at_s - first.at_s).max(0.0)),
+        days: 0,
+        goes_on: true,
+    })
+}
+
 /// Over how many hours the peaks did not fall, and where that began.
 fn climbing_hours(memory: &TableMemory, now: Timestamp, used: u64) -> (u32, u64) {
-    let (mut hours, mut from, mut next) = (0, used, used);
+    // One reading lies below the peak of its hour, however level the table is.
+    let top = used.max(memory.week.high());
+    let (mut hours, mut from, mut next) = (0, used, top);
     for back in 1..=CLIMB_HOURS_MAX {
         let Some(peak) = memory.week.peak_before(now, back) else { break };
-        // The first reading of an hour may lie below the peak of the one before, by noise.
-        if times(peak, next) > CLIMB_SLACK || times(peak, used) > CLIMB_SLACK {
+        if times(peak, next) > CLIMB_SLACK || times(peak, top) > CLIMB_SLACK {
             break;
         }
         (hours, next, from) = (back, peak, from.min(peak));

@@ -101,7 +101,10 @@ fn lowered(case: &Case<'_>) -> Option<Finding> {
     let unit = case.newest.unit.as_str();
     let mut figures = case.level();
     figures.push(count("limit_before", before, unit));
-    let text = format!("the limit was lowered from {} to {} {unit}", grouped(before), grouped(now));
+    let ago = case.memory.change.map(|change| case.now().since(change.at));
+    let ago =
+        ago.filter(|ago| !ago.is_zero()).map_or_else(String::new, |ago| format!(", {} ago", spoken(ago)));
+    let text = format!("the limit was lowered from {} to {} {unit}{ago}", grouped(before), grouped(now));
     let refuted = ["the change was meant, and use fits into the new limit with room to spare"];
     Some(finding(
         Pattern::LimitLowered,

@@ -134,8 +134,7 @@ fn growth(case: &Case<'_>) -> Step {
     } else if let Some(climb) = case.climb {
         figures.extend([count("from", climb.from, unit), count("to", climb.to, unit)]);
         let course = if climb.goes_on { "and still rises" } else { "and stands now" };
-        let over =
-            if climb.days > 0 { format!("{} days", climb.days + 1) } else { format!("{} h", climb.hours) };
+        let over = if climb.days > 0 { format!("{} days", climb.days + 1) } else { spoken(climb.lasted) };
         let (from, to) = (grouped(climb.from), grouped(climb.to));
         (Standing::Suspect, format!("gradually: from {from} to {to} {unit} in {over}, {course}"))
     } else if outlook.is_some_and(|outlook| outlook.growth_percent_per_minute.is_some()) {

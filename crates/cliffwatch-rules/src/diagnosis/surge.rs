@@ -88,7 +88,7 @@ fn kind(case: &Case<'_>, rise: Rise) -> Kind {
     if case.gathered.is_there() {
         return told(case, rise);
     }
-    if is_step(rise) {
+    if is_step(case, rise) {
         return Kind {
             pattern: Pattern::Failover,
             confidence: Confidence::Low,
@@ -107,8 +107,9 @@ fn kind(case: &Case<'_>, rise: Rise) -> Kind {
     }
 }
 
-fn is_step(rise: Rise) -> bool {
-    rise.seconds <= STEP_S && rise.ago_s >= STANDS_S
+/// A count that is cut off at the limit stands whatever brought it there.
+fn is_step(case: &Case<'_>, rise: Rise) -> bool {
+    rise.seconds <= STEP_S && rise.ago_s >= STANDS_S && !case.was_at_limit()
 }
 
 /// What the listed entries tell.
@@ -159,7 +160,7 @@ fn told(case: &Case<'_>, rise: Rise) -> Kind {
             refuted_by: &["a service that is busy for a good reason: a release, an event"],
             figures,
         },
-        (false, false) if is_step(rise) => Kind {
+        (false, false) if is_step(case, rise) => Kind {
             pattern: Pattern::Failover,
             confidence: Confidence::Medium,
             why: format!("in one step that stands since, and {who}: ordinary traffic, only more of it"),

@@ -241,3 +241,12 @@ fn push(lab: &mut Lab, value: u64) {
     lab.table().counters = [(CounterName::new("202010").unwrap(), counter)].into();
     lab.poll();
 }
+
+#[test]
+fn what_is_refused_between_two_polls_of_one_instant_is_not_lost() {
+    let mut lab = Lab::new();
+    lab.run("500x10", &[("drop", Refused, "5")]);
+    lab.now -= lab.interval;
+    lab.run("500x1", &[("drop", Refused, "9")]);
+    assert!(lab.events.iter().any(|event| event.rule == "refusing"), "{:?}", lab.events);
+}

@@ -221,3 +221,71 @@ fn full_for_as_long_as_is_known_is_called_too_small_with_little_confidence() {
     let diagnosis = lab.diagnosis();
     assert_eq!((diagnosis.pattern, diagnosis.confidence), (Pattern::Undersized, Confidence::Low));
 }
+
+#[test]
+fn what_is_cut_off_at_the_limit_does_not_stand_by_itself() {
+    let mut lab = lab();
+    lab.run("20000x360 20000+3333x24 100000x150", &[("drop", Refused, "0x384 0+20x150")]);
+    let diagnosis = lab.diagnosis();
+    assert_eq!(
+        (diagnosis.pattern, diagnosis.cause),
+        (Pattern::HardFull, Some(Pattern::Surge)),
+        "{diagnosis:#?}"
+    );
+    let surge = found(&diagnosis, Pattern::Surge);
+    assert!(
+        (value(surge, "from") - 20_000.0).abs() < 1_000.0 && value(surge, "within") <= 600.0,
+        "{surge:?}"
+    );
+}
+
+#[test]
+fn a_rise_of_two_hours_that_both_rates_prove_leaks() {
+    let mut lab = lab();
+    lab.interval = 30;
+    (lab.table().setup_rate, lab.table().teardown_rate) = (Some(100.0), Some(100.0));
+    lab.run("40000x90", &[]);
+    (lab.table().setup_rate, lab.table().teardown_rate) = (Some(105.0), Some(100.0));
+    lab.run("40000+150x220", &[]);
+    let diagnosis = lab.diagnosis();
+    assert_eq!(
+        (diagnosis.pattern, diagnosis.confidence),
+        (Pattern::Leak, Confidence::Medium),
+        "{diagnosis:#?}"
+    );
+    let leak = found(&diagnosis, Pattern::Leak);
+    assert!((1.2..=2.0).contains(&value(leak, "rising_for")), "{leak:?}");
+    assert!(lab.remedies().contains(&(Pattern::Leak, Remedy::FindSources { sources: Vec::new() })));
+}
+
+#[test]
+fn a_plateau_is_one_whatever_its_noise_and_a_days_peak_is_none() {
+    let settings =
+        || [("nf_conntrack_tcp_timeout_established_seconds".to_owned(), Setting::Number(432_000))].into();
+    let mut plateau = lab();
+    plateau.interval = 300;
+    plateau.settings = settings();
+    plateau.run("20000x60 20000+400x140", &[("drop", Refused, "0")]);
+    for n in 0u64..300 {
+        plateau.run(&format!("{}", 76_000 + n * 7_919 % 800), &[("drop", Refused, "0")]);
+    }
+    assert_eq!(plateau.diagnosis().pattern, Pattern::StaleTimeouts, "{:#?}", plateau.diagnosis());
+    let mut wave = lab();
+    wave.interval = 300;
+    wave.settings = settings();
+    for day in 0..4 {
+        wave.run("20000x95 20000+1000x60", &[("drop", Refused, "0")]);
+        wave.run(if day < 3 { "80000x59 80000-1000x60" } else { "80000x50" }, &[("drop", Refused, "0")]);
+    }
+    let diagnosis = wave.diagnosis();
+    assert_eq!(diagnosis.pattern, Pattern::Undersized);
+    assert!(diagnosis.findings.iter().all(|it| it.pattern != Pattern::StaleTimeouts), "{diagnosis:#?}");
+}
+
+#[test]
+fn a_climb_goes_on_at_the_beginning_of_an_hour_as_well() {
+    let mut lab = lab();
+    lab.interval = 30;
+    lab.run("40000x120 40000+80x490", &[("drop", Refused, "0")]);
+    assert_eq!(lab.diagnosis().pattern, Pattern::Leak, "{:#?}", lab.diagnosis());
+}

@@ -7,6 +7,7 @@ mod counters;
 mod devices;
 mod diagnosis;
 mod diagnosis_causes;
+mod diagnosis_pools;
 mod full;
 mod growth;
 mod lab;
