@@ -33,3 +33,40 @@ pub(crate) const SETTINGS: [(&str, &str); 2] =
 /// Read once a minute, besides the timeouts.
 pub(crate) const SLOW: [&str; 9] =
     [KERNEL, UPTIME, CPU, MEMORY, SOFTNET, INTERFACES, SNMP, "/proc/net/sockstat", "/proc/net/sockstat6"];
+
+/// The longest name of a setting: that of a kernel of 6.18 has 43.
+const SETTING_NAME_MAX: usize = 64;
+
+/// The name of the setting that a file holds. It becomes a key of ours: one that the kernel cannot have given
+/// is none.
+pub(crate) fn setting(path: &str) -> Option<&str> {
+    let name = SETTINGS
+        .iter()
+        .find_map(|(folder, prefix)| path.strip_prefix(folder).filter(|name| name.starts_with(prefix)))?;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (name.len() <= SETTING_NAME_MAX && name.bytes().all(is_plain)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_kernel_may_have_named_is_a_setting() {
+        let folder = "/proc/sys/net/netfilter/";
+        let longest = "nf_conntrack_tcp_timeout_unacknowledged";
+        assert_eq!(setting(&format!("{folder}{longest}")), Some(longest));
+        assert_eq!(
+            setting("/proc/sys/net/ipv4/netfilter/ip_conntrack_udp_timeout"),
+            Some("ip_conntrack_udp_timeout")
+        );
+        for name in [
+            "nf_log/2",
+            "nf_conntrack_\u{1b}[31mmax",
+            "nf_conntrack_a b",
+            &format!("nf_conntrack_{}", "x".repeat(60)),
+        ] {
+            assert_eq!(setting(&format!("{folder}{name}")), None, "{name}");
+        }
+    }
+}

@@ -177,12 +177,7 @@ impl Totals {
 fn settings(sections: &Sections, faults: &mut Vec<Fault>) -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::new();
     for (path, section) in sections.iter() {
-        let Some(name) = paths::SETTINGS
-            .iter()
-            .find_map(|(folder, prefix)| path.strip_prefix(folder).filter(|name| name.starts_with(prefix)))
-        else {
-            continue;
-        };
+        let Some(name) = paths::setting(path) else { continue };
         // These two are the table itself, not settings of it.
         if name.ends_with("_count") || name.ends_with("conntrack_max") || *section == Section::Later {
             continue;

@@ -171,7 +171,7 @@ fn is_known(name: &str) -> bool {
     ];
     let known =
         || lone.into_iter().chain(paths::COUNT).chain(paths::MAX).chain(paths::STAT).chain(paths::SLOW);
-    known().any(|known| known == name) || paths::SETTINGS.iter().any(|(folder, _)| name.starts_with(folder))
+    known().any(|known| known == name) || paths::setting(name).is_some()
 }
 
 /// Whether a file holds numbers and nothing else. What stands between them is of somebody else: an error that a
@@ -179,7 +179,7 @@ fn is_known(name: &str) -> bool {
 fn holds_numbers(section: &str) -> bool {
     let lone = [paths::BOOT_ID, paths::DATE, paths::UPTIME, paths::SOFTNET];
     lone.into_iter().chain(paths::COUNT).chain(paths::MAX).any(|known| known == section)
-        || paths::SETTINGS.iter().any(|(folder, _)| section.starts_with(folder))
+        || paths::setting(section).is_some()
 }
 
 fn is_of_a_number(c: char) -> bool {
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_the_parser_does_not_know_is_not_written() {
         let text = redacted(
-            "hunter2\n==> /etc/shadow <==\nroot:x\n==> /proc/uptime <==\n1.0 2.0\n==> date +%s <== denied\n==> end <==\n",
+            "hunter2\n==> /etc/shadow <==\nroot:x\n==> /proc/sys/net/netfilter/hunter2 <==\n1\n==> /proc/uptime <==\n1.0 2.0\n==> date +%s <== denied\n==> end <==\n",
         );
         assert_eq!(text, "==> /proc/uptime <==\n1.0 2.0\n==> date +%s <== denied\n==> end <==\n");
     }
