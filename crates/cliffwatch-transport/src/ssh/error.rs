@@ -223,7 +223,8 @@ impl SshError {
                 Some("source_address must be an address of this machine")
             }
             Self::Rejected { .. } => Some(
-                "check the user name, and that the device accepts this credential; a changed one is tried at once",
+                "check the user name, and that the device accepts this credential: its sshd's log says why not (a locked \
+                 account, a shell that is not there); a changed one is tried at once",
             ),
             Self::ChannelRefused { .. } => {
                 Some("raise MaxSessions on the device, or close other sessions of this login")
