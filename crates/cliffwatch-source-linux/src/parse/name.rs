@@ -125,7 +125,7 @@ fn unescaped(name: &str) -> String {
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let code = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code.filter(u8::is_ascii_graphic).zip(part.get(2..)) {
+        match code.filter(|code| (b' '..=b'~').contains(code)).zip(part.get(2..)) {
             Some((code, rest)) => plain.extend(std::iter::once(char::from(code)).chain(rest.chars())),
             None => plain.extend(["_x", part]),
         }
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(plain("a b/c\u{1b}[2Jé"), "a_b_c__2J_");
         assert_eq!(plain(&"x".repeat(500)).len(), NAME_CHARS_MAX);
         assert!(is_made_up("cni-0a1b2c3d-1111-2222-3333-444455556666") && !is_made_up("cni-blue"));
-        assert_eq!(unescaped("db\\x2d1\\x40eu\\x20\\xzz\\x2"), "db-1@eu_x20_xzz_x2");
+        assert_eq!(unescaped("db\\x2d1\\x40eu\\x20\\xzz\\x2"), "db-1@eu _xzz_x2");
         assert_eq!(container("/lxc/a b\u{7}"), Some("lxc-a_b_".into()));
     }
 }
