@@ -170,3 +170,21 @@ fn a_store_that_is_not_there_is_named() {
     assert_eq!(status(&output), 1);
     assert!(!folder.path().join("cliffwatch.db").exists(), "reading must not make a store");
 }
+
+/// What was refused first may be told last.
+#[test]
+fn the_first_refusal_is_the_earliest_whenever_it_is_told() {
+    let line = |seconds: u32, ended: &str, failed: u64| {
+        format!(
+            r#"{{"device":"gw","finished_at":"2026-03-01T00:0{seconds}:30Z","outcome":"ok","tables":[{{"scope":{{"kind":"gateway","name":"n"}},
+            "kind":"snat-ports","name":"n","observed_at":"2026-03-01T00:0{ended}:00Z","used":5,"counters":{{"failed":
+            {{"class":"refused","kind":"period","value":{failed}}}}}}}]}}"#
+        )
+        .replace('\n', "")
+    };
+    let samples = [line(1, "1", 0), line(3, "3", 4), line(4, "2", 4)].join("\n");
+    let folder = folder(&[("samples.jsonl", &samples)]);
+    let output = cliffwatch(folder.path(), &["replay", "--samples", "samples.jsonl", "--format", "json"]);
+    let summary: Value = serde_json::from_str(stdout(&output).lines().last().unwrap()).unwrap();
+    assert_eq!(summary["summary"]["first_refusal_at"], "2026-03-01T00:02:00Z", "{summary}");
+}
