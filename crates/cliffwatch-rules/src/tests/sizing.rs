@@ -57,7 +57,7 @@ fn rates_that_balance_or_that_are_not_both_measured_say_nothing() {
 
 /// A gateway of which a provider counts attempts and what came of them, one minute after the other.
 fn opened(used: u64, attempts: u64, established: impl Fn(i64) -> u64) -> Lab {
-    let mut lab = Lab::on("prod-natgw", "aws-nat", &[]);
+    let mut lab = Lab::on("prod-natgw", "somebodys", &[]);
     lab.limit(55_000);
     lab.bound(Bound::PerDestination);
     lab.interval = 60;
