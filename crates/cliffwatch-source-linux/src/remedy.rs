@@ -346,7 +346,10 @@ mod tests {
         );
         assert!(limit.now[3].contains("ip6 saddr 2001:db8::7"));
         let unknown = fix(&Remedy::FindSources { sources: Vec::new() }, &DeviceSettings::new());
-        assert!(unknown.now[0].contains("uniq -c") && unknown.title.contains("list the sources"), "{unknown:?}");
+        assert!(
+            unknown.now[0].contains("uniq -c") && unknown.title.contains("list the sources"),
+            "{unknown:?}"
+        );
         let nobody = fix(&Remedy::LimitRate { sources: Vec::new() }, &DeviceSettings::new());
         assert!(nobody.now.is_empty() && !nobody.notes.is_empty());
     }

@@ -10,6 +10,7 @@ use crate::churn::Shortfall;
 use crate::span;
 use crate::summary::{self, grouped, spoken};
 use crate::table::TableView;
+use crate::trend::Scale;
 use crate::verdict::{Explanation, Verdict};
 
 /// More entries are made than end, where the device measures both; or fewer connections are established than
@@ -55,6 +56,16 @@ impl Default for Churn {
     }
 }
 
+/// The count rises as the rates say where half an hour of it rises at this part of their difference.
+const FOLLOWS: f64 = 0.5;
+
+/// Whether the count rises about as fast as the rates say. A slope is not believed for hours before it was
+/// measured for hours; two rates and a count that agree are.
+fn follows(view: &TableView<'_>, net_per_s: f64) -> bool {
+    let pace = view.course.pace(Scale::HalfHour);
+    pace.is_some_and(|pace| pace.is_rising() && pace.slope.middle >= net_per_s * FOLLOWS)
+}
+
 /// Hours ahead in which what is usual excuses an imbalance.
 const USUAL_HOURS: u32 = 6;
 
@@ -94,7 +105,10 @@ impl Churn {
             return Verdict::Unknown;
         }
         let full_s = (limit - used).max(0.0) / churn.net_per_s();
-        let rises = || ahead::is_within(view.course.time_to(used, limit), self.within);
+        let rises = || {
+            ahead::is_within(view.course.time_to(used, limit), self.within)
+                || follows(view, churn.net_per_s())
+        };
         if full_s > self.clear_within.as_secs_f64() {
             Verdict::Clear
         } else if full_s <= self.within.as_secs_f64()

@@ -35,6 +35,9 @@ fn more_set_up_than_ended_warns_hours_ahead() {
     let news = of("churn-imbalance", &mut lab);
     assert_eq!(news.len(), 1, "{news:?}");
     assert!(news[0].ends_with("firing warning"));
+    // Half an hour of the count shows that the rates are true; no three hours are needed for that.
+    let at: i64 = news[0].split(' ').next().unwrap().parse().unwrap();
+    assert!(at < 2_400, "{news:?}");
 }
 
 #[test]
