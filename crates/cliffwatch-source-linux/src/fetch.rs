@@ -83,6 +83,7 @@ if [ -r $f ]; then set -- "$@" $f
 if [ -e ${n}_conntrack_max ]; then for f in ${n}_conntrack_*timeout*; do [ ! -r $f ] || set -- "$@" $f; done; fi
 if read -r l </proc/stat; then echo "==> /proc/stat <=="; echo "$l"; fi
 echo "==> date +%s <=="; date +%s
+[ -z "$SSH_CONNECTION" ] || { echo "==> SSH_CONNECTION <=="; echo "$SSH_CONNECTION"; }
 head -n 2048 "$@"
 "#,
             $more,
@@ -241,9 +242,13 @@ mod tests {
 
     #[test]
     fn scripts_ask_for_what_the_parser_knows() {
-        for name in
-            paths::SLOW.into_iter().chain([paths::DATE, paths::STAT[0], paths::STAT[1], paths::BOOT_ID])
-        {
+        for name in paths::SLOW.into_iter().chain([
+            paths::DATE,
+            paths::SESSION,
+            paths::STAT[0],
+            paths::STAT[1],
+            paths::BOOT_ID,
+        ]) {
             assert!(ALL.text().contains(name), "{name}");
         }
         for script in SCRIPTS {

@@ -30,7 +30,7 @@ use namespaces::{Around, Namespaces};
 use number::Lookup;
 pub(crate) use number::decimal;
 pub(crate) use sections::{Section, Sections};
-pub(crate) use slow::Memory;
+pub(crate) use slow::{Memory, POLLER_ADDRESS, SSH_PORT};
 use table::TableReply;
 
 /// A device's words in a message are cut here.

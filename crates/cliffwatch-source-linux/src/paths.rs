@@ -19,6 +19,8 @@ pub(crate) const NAMESPACE_READERS: &str = "namespace readers";
 pub(crate) const KERNEL: &str = "/proc/sys/kernel/osrelease";
 pub(crate) const UPTIME: &str = "/proc/uptime";
 pub(crate) const DATE: &str = "date +%s";
+/// What sshd tells of our own session: `CLIENT PORT SERVER PORT` (sshd(8), ENVIRONMENT of ssh(1)).
+pub(crate) const SESSION: &str = "SSH_CONNECTION";
 pub(crate) const CPU: &str = "/proc/stat";
 pub(crate) const MEMORY: &str = "/proc/meminfo";
 pub(crate) const SOFTNET: &str = "/proc/net/softnet_stat";

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use cliffwatch_model::{ConfigFile, DeviceSettings, Fix, Remedy, Setting};
 
-use crate::parse::KernelVersion;
+use crate::parse::{KernelVersion, POLLER_ADDRESS, SSH_PORT};
 
 /// Lines that last stand here: late enough to win over a distribution's own.
 const SYSCTL_FILE: &str = "/etc/sysctl.d/90-cliffwatch.conf";
@@ -50,7 +50,7 @@ pub(crate) fn fix(remedy: &Remedy, settings: &DeviceSettings) -> Fix {
                 "a rule with a port range has only that range: look at lowest_port and highest_port in the evidence".into(),
             ],
         },
-        Remedy::ExemptPoller => exempt_poller(),
+        Remedy::ExemptPoller => exempt_poller(settings),
     }
 }
 
@@ -231,23 +231,37 @@ fn lower_timeout(setting: &str, from: u64, to: u64, idle: u64, share: f64) -> Fi
 }
 
 /// Our own packets past connection tracking: `POLLER` and `PORT` are for the operator to fill in.
-fn exempt_poller() -> Fix {
-    let rules = |line: &str| format!("nft add rule inet cliffwatch {line}");
+/// In figures where the device has told where it sees us come from.
+fn exempt_poller(settings: &DeviceSettings) -> Fix {
+    let told = match settings.get(POLLER_ADDRESS) {
+        Some(Setting::Text(address)) => address.parse::<IpAddr>().ok(),
+        _ => None,
+    };
+    let (family, poller) = match told {
+        Some(address) if address.is_ipv6() => ("ip6", address.to_string()),
+        Some(address) => ("ip", address.to_string()),
+        None => ("ip", "POLLER".to_owned()),
+    };
+    let port = number(settings, SSH_PORT).map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+    let mut notes = vec![
+        "a filter that accepts established traffic only must accept these packets by address: they have no state".into(),
+        "put the same lines into the firewall's own file to make them last".into(),
+    ];
+    if told.is_none() {
+        notes.insert(0, "POLLER is the address that Cliffwatch connects from; ip6 for an IPv6 one; PORT is the sshd's, 22 unless the device's `address` says another".into());
+    }
+    let rule = |line: &str| format!("nft add rule inet cliffwatch {line} notrack");
     Fix {
         title: "let a new session of the poller in while the table is full".into(),
         now: vec![
             "nft add table inet cliffwatch".into(),
             "nft 'add chain inet cliffwatch in { type filter hook prerouting priority raw; }'".into(),
             "nft 'add chain inet cliffwatch out { type filter hook output priority raw; }'".into(),
-            rules("in ip saddr POLLER tcp dport PORT notrack"),
-            rules("out ip daddr POLLER tcp sport PORT notrack"),
+            rule(&format!("in {family} saddr {poller} tcp dport {port}")),
+            rule(&format!("out {family} daddr {poller} tcp sport {port}")),
         ],
         lasting: Vec::new(),
-        notes: vec![
-            "POLLER is the address that Cliffwatch connects from; ip6 for an IPv6 one; PORT is the sshd's, 22 unless the device's `address` says another".into(),
-            "a filter that accepts established traffic only must accept these packets by address: they have no state".into(),
-            "put the same lines into the firewall's own file to make them last".into(),
-        ],
+        notes,
     }
 }
 
@@ -377,5 +391,14 @@ mod tests {
         assert!(more.now[0].contains("snat to 198.51.100.1-LAST_ADDRESS"));
         let own = fix(&Remedy::ExemptPoller, &DeviceSettings::new());
         assert!(own.now.iter().filter(|line| line.ends_with("notrack")).count() == 2);
+        let told = DeviceSettings::from([
+            (POLLER_ADDRESS.into(), Setting::Text("2001:db8::3".into())),
+            (SSH_PORT.into(), Setting::Number(2_222)),
+        ]);
+        let own = fix(&Remedy::ExemptPoller, &told);
+        assert_eq!(
+            own.now[3],
+            "nft add rule inet cliffwatch in ip6 saddr 2001:db8::3 tcp dport 2222 notrack"
+        );
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use cliffwatch_model::{Epoch, Fault, Load, Setting, Timestamp};
 
@@ -6,6 +7,10 @@ use super::load::{self, CpuTimes, Softnet, percent};
 use super::number::{Lookup, not, whole};
 use super::{KernelVersion, Section, Sections, excerpt};
 use crate::paths;
+
+/// The settings that say how the poller comes in.
+pub(crate) const POLLER_ADDRESS: &str = "poller_address";
+pub(crate) const SSH_PORT: &str = "ssh_port";
 
 /// What the minute's part of a device's replies leaves behind for the next ones.
 #[derive(Debug, Default)]
@@ -68,6 +73,10 @@ impl Memory {
         if let Some(release) = self.take(sections, "kernel release", paths::KERNEL, release) {
             self.kernel = KernelVersion::parse(&release).or(self.kernel);
             reading.settings.insert("kernel_release".into(), Setting::Text(release));
+        }
+        if let Some((address, port)) = self.take(sections, "own session", paths::SESSION, session) {
+            reading.settings.insert(POLLER_ADDRESS.into(), Setting::Text(address.to_string()));
+            reading.settings.insert(SSH_PORT.into(), Setting::Number(port.into()));
         }
         reading.load.clock_skew_seconds =
             self.take(sections, "clock", paths::DATE, whole).map(|date| skew(date, halfway));
@@ -199,6 +208,15 @@ fn release(text: &str) -> Result<String, String> {
     Some(excerpt(text)).filter(|release| !release.is_empty()).ok_or_else(|| not("a release", text))
 }
 
+/// Where the device sees us come from, and the port of its sshd.
+fn session(text: &str) -> Result<(IpAddr, u16), String> {
+    let bad = || not("CLIENT PORT SERVER PORT", text);
+    let [client, _, _, port] = text.split_whitespace().collect::<Vec<_>>()[..] else { return Err(bad()) };
+    // Of an address of the link, the interface stands behind it.
+    let (address, _) = client.split_once('%').unwrap_or((client, ""));
+    Ok((address.parse().map_err(|_| bad())?, port.parse().map_err(|_| bad())?))
+}
+
 /// How far the device's clock is ahead of ours, in whole seconds and right to one: `date +%s` has no
 /// fraction, so ours is cut as well.
 fn skew(date: u64, ours: Timestamp) -> f64 {
@@ -221,6 +239,17 @@ mod tests {
         assert!((skew(160, ours(100_200)) - 60.0).abs() < 1e-9);
         assert!((skew(40, ours(100_200)) + 60.0).abs() < 1e-9);
         assert!(skew(u64::MAX, ours(0)).is_finite());
+    }
+
+    #[test]
+    fn our_own_session_is_where_the_device_sees_us_come_from() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(session("192.0.2.3 50022 192.0.2.10 22\n"), Ok((address("192.0.2.3"), 22)));
+        assert_eq!(session("fe80::1%eth0 50022 fe80::2%eth0 2222"), Ok((address("fe80::1"), 2_222)));
+        for text in ["", "192.0.2.3 50022 192.0.2.10", "host 1 192.0.2.10 22", "192.0.2.3 1 192.0.2.10 70000"]
+        {
+            assert!(session(text).is_err(), "{text}");
+        }
     }
 
     #[test]

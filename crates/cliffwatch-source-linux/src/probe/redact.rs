@@ -64,6 +64,7 @@ impl Redaction {
             paths::INTERFACES => self.interface(line),
             paths::NAMESPACES | paths::NAMESPACES_SUDO | paths::NAMESPACE_READERS => self.namespace(line),
             paths::STATS_COMMAND if !line.trim_start().starts_with("cpu=") => complaint(line),
+            paths::SESSION if !line.chars().all(|c| is_of_a_number(c) || c == ':') => REDACTED.to_owned(),
             _ if holds_numbers(section) && !line.chars().all(is_of_a_number) => REDACTED.to_owned(),
             _ => self.addresses(line),
         }
@@ -165,6 +166,7 @@ fn is_known(name: &str) -> bool {
         paths::BOOT_ID,
         paths::STATS_COMMAND,
         paths::DATE,
+        paths::SESSION,
         paths::NAMESPACES,
         paths::NAMESPACES_SUDO,
         paths::NAMESPACE_READERS,
