@@ -116,10 +116,7 @@ impl Engine {
         if observation.outcome == Outcome::Failed(ErrorKind::Retired) {
             return self.retire(observation);
         }
-        if !self.devices.contains_key(name) {
-            self.devices.insert(name.clone(), Device::new());
-        }
-        let Some(device) = self.devices.get_mut(name) else { return Verdicts::default() };
+        let device = self.devices.entry(name.clone()).or_insert_with(Device::new);
         if device.memory.knows(&observation.header) {
             return Verdicts::default();
         }

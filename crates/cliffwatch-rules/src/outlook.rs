@@ -136,7 +136,7 @@ impl Pace {
         if seconds > curve.believed_s || !rises {
             return Forecast::NotAhead;
         }
-        let (fastest, slowest) = self.extremes();
+        let Some((fastest, slowest)) = self.extremes() else { return Forecast::NotAhead };
         let latest = (slowest > 0.0 && curve.fade_s.is_none()).then(|| (rise / slowest).max(seconds));
         Forecast::Within { seconds, soonest: (rise / fastest).min(seconds), latest }
     }

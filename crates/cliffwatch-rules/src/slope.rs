@@ -19,11 +19,18 @@ const NEWEST: usize = 4;
 pub(crate) struct Slope {
     /// The median.
     pub(crate) middle: f64,
+    /// What is asked of a rise only; absent where the median is none.
+    pub(crate) rise: Option<Rise>,
+}
+
+/// How sure a rise is, and whether it goes on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rise {
     /// The range that holds the true slope in 19 of 20 cases of independent noise (Sen's interval, from
     /// the variance of Kendall's tau).
     pub(crate) low: f64,
     pub(crate) high: f64,
-    /// The same over the older and over the newer half of the points.
+    /// The median over the older and over the newer half of the points.
     pub(crate) halves: Option<(f64, f64)>,
     /// The same over the newest points: a step that is made has none.
     pub(crate) newest: f64,
@@ -34,22 +41,30 @@ impl Slope {
     pub(crate) fn of(points: &[Point]) -> Option<Self> {
         let mut pairs = [Key::default(); PAIRS_MAX];
         let pairs = slopes(points, &mut pairs);
-        let last = pairs.len().checked_sub(1)?;
-        let half = pairs.len() / 2;
-        let reach = confidence_ranks(points.len());
-        let (low, high) = (half.saturating_sub(reach), (half + reach).min(last));
         // Of an even number the lower one: a doubt is decided against an alarm.
-        let rank = last / 2;
+        let rank = pairs.len().checked_sub(1)? / 2;
         // Selecting parts the pairs into lower and higher ones, where the ends of the range are.
-        let (lower, &mut middle, higher) = pairs.select_nth_unstable(rank);
-        let of =
-            |part: &mut [Key], rank: usize| (rank < part.len()).then(|| *part.select_nth_unstable(rank).1);
-        let low = of(lower, low).unwrap_or(middle);
-        let high = high.checked_sub(rank + 1).and_then(|rank| of(higher, rank)).unwrap_or(middle);
-        let halves = (points.len() >= HALVED_MIN).then(|| halves(points)).flatten();
-        let newest = points.get(points.len().saturating_sub(NEWEST)..).and_then(median_slope)?;
-        Some(Self { middle: middle.slope(), low: low.slope(), high: high.slope(), halves, newest })
+        let (lower, middle, higher) = pairs.select_nth_unstable(rank);
+        let middle = middle.slope();
+        let newest = median_slope(points.get(points.len().saturating_sub(NEWEST)..)?)?;
+        let rise = (middle > 0.0).then(|| {
+            let (low, high) = range(middle, lower, higher, confidence_ranks(points.len()));
+            let halves = (points.len() >= HALVED_MIN).then(|| halves(points)).flatten();
+            Rise { low, high, halves, newest }
+        });
+        Some(Self { middle, rise })
     }
+}
+
+/// The slopes so many ranks beside the median. `lower` and `higher` are those below and above it.
+fn range(middle: f64, lower: &mut [Key], higher: &mut [Key], reach: usize) -> (f64, f64) {
+    let last = lower.len() + higher.len();
+    let half = last.div_ceil(2);
+    let (low, high) = (half.saturating_sub(reach), (half + reach).min(last));
+    let of =
+        |part: &mut [Key], rank: usize| (rank < part.len()).then(|| part.select_nth_unstable(rank).1.slope());
+    let above = high.checked_sub(lower.len() + 1).and_then(|rank| of(higher, rank));
+    (of(lower, low).unwrap_or(middle), above.unwrap_or(middle))
 }
 
 /// A slope as a whole number of the same order (the total order of IEEE 754): selecting among many is
@@ -128,7 +143,8 @@ mod tests {
     fn a_ramp_is_found_exactly() {
         let ramp: Vec<f64> = (0..12).map(|n| f64::from(n) * 60.0).collect();
         let slope = Slope::of(&points(&ramp)).unwrap();
-        assert_eq!(slope, Slope { middle: 2.0, low: 2.0, high: 2.0, halves: Some((2.0, 2.0)), newest: 2.0 });
+        let rise = Rise { low: 2.0, high: 2.0, halves: Some((2.0, 2.0)), newest: 2.0 };
+        assert_eq!(slope, Slope { middle: 2.0, rise: Some(rise) });
     }
 
     #[test]
@@ -136,7 +152,7 @@ mod tests {
         let mut flat = [100.0; 12];
         (flat[10], flat[3]) = (9_000.0, 0.0);
         let slope = Slope::of(&points(&flat)).unwrap();
-        assert_eq!((slope.middle, slope.halves), (0.0, Some((0.0, 0.0))));
+        assert_eq!(slope, Slope { middle: 0.0, rise: None });
     }
 
     #[test]
@@ -144,7 +160,10 @@ mod tests {
         for before in 0..=12 {
             let step: Vec<f64> = (0..12).map(|n| if n < before { 100.0 } else { 160.0 }).collect();
             let slope = Slope::of(&points(&step)).unwrap();
-            assert!(slope.middle == 0.0 || slope.newest == 0.0, "a step after {before} points: {slope:?}");
+            assert!(
+                slope.rise.is_none_or(|rise| rise.newest == 0.0),
+                "a step after {before} points: {slope:?}"
+            );
         }
     }
 
@@ -176,7 +195,7 @@ mod tests {
             // Half of the pairs are 4 slots or more apart, and no pair of those is off by more than both ends' noise.
             let off = 2.0 * size / 120.0 + 1e-6;
             prop_assert!((slope.middle - rise).abs() <= off, "{} for {rise} ± {off}", slope.middle);
-            prop_assert!(slope.low <= slope.middle && slope.middle <= slope.high);
+            prop_assert!(slope.rise.is_none_or(|rise| rise.low <= slope.middle && slope.middle <= rise.high));
         }
 
         #[test]

@@ -1,5 +1,6 @@
 //! The recent past of a table's use at three scales, and how fast it moves at each.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use cliffwatch_model::Timestamp;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lane::Lane;
 use crate::ring::{POINTS_MAX, Point, Points, Ring};
-use crate::slope::Slope;
+use crate::slope::{Rise, Slope};
 
 /// A slope is believed for four times as long as it was measured.
 const BELIEVED_TIMES: f64 = 4.0;
@@ -99,12 +100,13 @@ impl Trend {
 }
 
 /// How a table moves, seen from one instant.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Course<'a> {
     trend: &'a Trend,
     now: Timestamp,
-    /// Whether the instant is before the newest reading.
-    past: bool,
+    /// The paces of an instant before the newest reading, once they were asked for. Those of the newest
+    /// reading are kept in the lanes.
+    past: Option<[OnceCell<Option<Pace>>; Scale::ALL.len()]>,
 }
 
 /// How fast it moves at one scale.
@@ -128,12 +130,12 @@ pub(crate) struct Pace {
 
 impl<'a> Course<'a> {
     pub(crate) fn new(trend: &'a Trend, now: Timestamp) -> Self {
-        Self { trend, now, past: false }
+        Self { trend, now, past: None }
     }
 
     /// The same table some time ago.
     pub(crate) fn before(&self, by: Duration) -> Self {
-        Self { now: self.now.minus(by), past: true, ..*self }
+        Self { trend: self.trend, now: self.now.minus(by), past: Some(Default::default()) }
     }
 
     /// Whether use moved by less than `by` over the window: nothing to compute then. Nothing where too
@@ -144,7 +146,10 @@ impl<'a> Course<'a> {
 
     pub(crate) fn pace(&self, scale: Scale) -> Option<Pace> {
         let lane = self.trend.lane(scale);
-        if self.past { lane.pace_at(scale, self.now) } else { lane.pace(scale, self.now) }
+        match self.past.as_ref().and_then(|known| known.get(scale as usize)) {
+            Some(known) => *known.get_or_init(|| lane.pace_at(scale, self.now)),
+            None => lane.pace(scale, self.now),
+        }
     }
 
     /// The finest scale at which enough was read.
@@ -184,17 +189,21 @@ impl Pace {
 
     /// Whether the rise goes on: a step is over when it is made.
     pub(crate) fn is_rising(&self) -> bool {
-        let Slope { middle, halves, newest, .. } = self.slope;
-        middle > 0.0 && halves.is_none_or(|(_, newer)| newer > 0.0) && newest * STANDS_TIMES >= middle
+        self.rise().is_some()
+    }
+
+    /// The rise, where it goes on.
+    fn rise(&self) -> Option<Rise> {
+        let Rise { halves, newest, .. } = self.slope.rise?;
+        let goes_on =
+            halves.is_none_or(|(_, newer)| newer > 0.0) && newest * STANDS_TIMES >= self.slope.middle;
+        self.slope.rise.filter(|_| goes_on)
     }
 
     /// Where this leads, or nothing where it does not rise.
     pub(crate) fn curve(&self) -> Option<Curve> {
         let slope = self.slope.middle;
-        let (older, newer) = self.slope.halves.unwrap_or((slope, slope));
-        if !self.is_rising() {
-            return None;
-        }
+        let (older, newer) = self.rise()?.halves.unwrap_or((slope, slope));
         let believed_s = self.span_s * BELIEVED_TIMES;
         if newer > slope * FASTER {
             return Some(Curve { per_s: newer, fade_s: None, believed_s: believed_s / 2.0 });
@@ -208,11 +217,11 @@ impl Pace {
         Some(Curve { per_s: slope, fade_s: None, believed_s })
     }
 
-    /// The fastest and the slowest rise that the points allow.
-    pub(crate) fn extremes(&self) -> (f64, f64) {
-        let Slope { low, high, halves, .. } = self.slope;
+    /// The fastest and the slowest rise that the points allow, or nothing where it does not rise.
+    pub(crate) fn extremes(&self) -> Option<(f64, f64)> {
+        let Rise { low, high, halves, .. } = self.rise()?;
         let (older, newer) = halves.unwrap_or((low, high));
-        (high.max(newer), low.min(older).min(newer))
+        Some((high.max(newer), low.min(older).min(newer)))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::outlook::Forecast;
 use crate::span;
 use crate::summary::{self, grouped};
 use crate::table::TableView;
-use crate::trend::{Course, Scale};
+use crate::trend::{Course, Pace, Scale};
 use crate::verdict::{Explanation, Verdict};
 
 /// A table will be full soon.
@@ -125,7 +125,7 @@ impl TimeToFull {
         let news = |reach: &Reach| !usual(*reach) && self.lasts(view, *reach, limit);
         if full == Forecast::Unknown {
             Verdict::Unknown
-        } else if self.reach(view.course, used, limit).filter(news).is_some() {
+        } else if self.reach(view.course, full, limit - used).filter(news).is_some() {
             let near = self.brink().is_near(view, used);
             Verdict::Raised(if near { Severity::Critical } else { Severity::Warning })
         } else if ahead::is_within(full, self.clear_within) {
@@ -135,15 +135,14 @@ impl TimeToFull {
         }
     }
 
-    /// What a course says of the time to full.
-    fn reach(&self, course: &Course<'_>, used: f64, limit: f64) -> Option<Reach> {
-        let full = course.time_to(used, limit);
+    /// What a course says of the time to `full`, with so much room left.
+    fn reach(&self, course: &Course<'_>, full: Forecast, room: f64) -> Option<Reach> {
         if ahead::is_within(full, self.critical_within) && ahead::is_running(course) {
             return Some(Reach::Minutes);
         }
         let Forecast::Within { latest: Some(latest), .. } = full else { return None };
         let within_s = self.within.as_secs_f64();
-        let longer = course.pace(Scale::HalfHour).and_then(|pace| pace.curve()?.time_to(limit - used));
+        let longer = course.pace(Scale::HalfHour).and_then(|pace| pace.curve()?.time_to(room));
         let sure = ahead::is_within(full, self.within)
             && latest <= within_s * SURELY_TIMES
             && longer.is_some_and(|seconds| seconds <= within_s * ALIKE_TIMES);
@@ -155,7 +154,9 @@ impl TimeToFull {
     fn lasts(&self, view: &TableView<'_>, reach: Reach, limit: f64) -> bool {
         let foreseen = |before: Duration| {
             let then = view.course.before(before);
-            then.finest().is_some_and(|pace| self.reach(&then, pace.newest, limit).is_some())
+            then.finest().is_some_and(|Pace { newest: used, .. }| {
+                self.reach(&then, then.time_to(used, limit), limit - used).is_some()
+            })
         };
         match (view.open, reach) {
             // What has begun to warn goes on.
