@@ -2,6 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::read::StoredReading;
 use crate::row::{Record, Row};
 use crate::{StoreError, StoreKind};
 
@@ -67,6 +68,13 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
         sql: &str,
         arguments: Vec<Arg>,
     ) -> impl Future<Output = Result<Vec<R>, StoreError>> + Send;
+
+    /// The samples that are chosen: what follows the `FROM` clause of a question to `sample AS s`, ordered.
+    fn readings(
+        connection: &mut Self::Connection,
+        chosen: &str,
+        arguments: Vec<Arg>,
+    ) -> impl Future<Output = Result<Vec<StoredReading>, StoreError>> + Send;
 
     /// Inserts rows; `conflict` follows the values. Tells how many rows were inserted or changed.
     fn insert<R: Record>(

@@ -7,6 +7,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
 use crate::engine::{Arg, Engine, Purpose};
+use crate::read::StoredReading;
 use crate::row::{Record, Row};
 use crate::{StoreError, StoreKind, fault, migrate};
 
@@ -127,6 +128,15 @@ impl Engine for Postgres {
         arguments: Vec<Arg>,
     ) -> Result<Vec<R>, StoreError> {
         fetch_with(connection, sql, bind(arguments)?).await
+    }
+
+    async fn readings(
+        connection: &mut PgConnection,
+        chosen: &str,
+        arguments: Vec<Arg>,
+    ) -> Result<Vec<StoredReading>, StoreError> {
+        let sql = format!("SELECT {} FROM sample AS s {chosen}", StoredReading::COLUMNS);
+        Self::fetch(connection, &sql, arguments).await
     }
 
     async fn insert<R: Record>(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cliffwatch_model::Timestamp;
 
 use crate::engine::{Arg, Engine};
-use crate::read::{HOUR, StoredReading, points_of};
+use crate::read::{HOUR, points_of};
 use crate::row::row;
 use crate::text::json;
 use crate::{Retained, Retention, StoreError};
@@ -94,12 +94,8 @@ async fn fold<E: Engine>(
     end: i64,
 ) -> Result<u64, StoreError> {
     let of_table = || vec![Arg::Int(table_ref.into()), Arg::Int(end)];
-    let sql = format!(
-        "SELECT {} FROM sample AS s WHERE s.table_ref = $1 AND s.observed_at < $2 \
-         ORDER BY s.observed_at, s.revision",
-        StoredReading::COLUMNS
-    );
-    let rows: Vec<StoredReading> = E::fetch(connection, &sql, of_table()).await?;
+    let chosen = "WHERE s.table_ref = $1 AND s.observed_at < $2 ORDER BY s.observed_at, s.revision";
+    let rows = E::readings(connection, chosen, of_table()).await?;
     let points = points_of::<E>(connection, &rows, HOUR).await?;
     let summaries = points.iter().map(|point| point.record(table_ref)).collect::<Result<_, _>>()?;
     E::insert(connection, summaries, "ON CONFLICT DO NOTHING").await?;

@@ -9,7 +9,8 @@ use sqlx::sqlite::{
 use sqlx::{Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::engine::{Arg, Engine, Purpose};
-use crate::row::{Record, Row};
+use crate::read::StoredReading;
+use crate::row::{Record, Row, row};
 use crate::{StoreError, StoreKind, fault, migrate};
 
 /// Rows of one INSERT. Each statement hops to the connection's thread and back, so few large ones are best;
@@ -28,6 +29,10 @@ const WAL_BYTES_KEPT: &str = "268435456";
 const CACHE_KIB: &str = "-65536";
 /// Rows in flight between the connection's thread and the reader.
 const ROW_BUFFER: usize = 1_024;
+
+row! {
+    Packed { readings: String, }
+}
 
 /// One file with one writer. The lock is held until the store is closed.
 #[derive(Debug)]
@@ -168,6 +173,29 @@ impl Engine for Sqlite {
         arguments: Vec<Arg>,
     ) -> Result<Vec<R>, StoreError> {
         fetch_with(connection, sql, bind(arguments)?).await
+    }
+
+    /// Each value of a row comes over from the connection's thread in memory of its own, which takes longer than to
+    /// find it. So a day of readings comes as one text, where it has no rates, which that text cannot hold.
+    async fn readings(
+        connection: &mut SqliteConnection,
+        chosen: &str,
+        arguments: Vec<Arg>,
+    ) -> Result<Vec<StoredReading>, StoreError> {
+        let sql = format!(
+            "SELECT json_group_array(json_array({})) AS readings \
+             FROM (SELECT {} FROM sample AS s {chosen}) AS s",
+            StoredReading::PACKED,
+            StoredReading::COLUMNS
+        );
+        let packed: Vec<Packed> = Self::fetch(connection, &sql, arguments.clone()).await?;
+        let Some(Packed { readings }) = packed.first() else { return Ok(Vec::new()) };
+        let (rows, rated) = StoredReading::unpack(readings)?;
+        if !rated {
+            return Ok(rows);
+        }
+        let sql = format!("SELECT {} FROM sample AS s {chosen}", StoredReading::COLUMNS);
+        Self::fetch(connection, &sql, arguments).await
     }
 
     async fn insert<R: Record>(

@@ -8,7 +8,7 @@ use crate::convert::{SampleKey, StoredSampleContext, dangling};
 use crate::engine::{Arg, Engine};
 use crate::records::RollupRecord;
 use crate::row::row;
-use crate::text::{from_json_or_default, json_unless};
+use crate::text::{from_json, from_json_or_default, json_unless};
 use crate::{Page, PageRequest, SamplePoint, SampleQuery, StoreError, cursor};
 
 /// The step of the summaries that outlive the samples.
@@ -40,8 +40,44 @@ impl StoredReading {
     pub(crate) const COLUMNS: &'static str = "s.table_ref, s.observed_at, s.revision, s.used, \
         s.capacity_limit, s.sheds_at, s.setup_rate, s.teardown_rate, s.context_ref, s.increases";
 
+    /// The same columns as SQLite packs them into JSON, with whether there are rates in the place of the rates:
+    /// SQLite does not write fractions so that they are read back exactly.
+    pub(crate) const PACKED: &'static str = "s.table_ref, s.observed_at, s.revision, s.used, s.capacity_limit, \
+        s.sheds_at, s.setup_rate IS NOT NULL OR s.teardown_rate IS NOT NULL, s.context_ref, s.increases";
+
+    /// Reads a JSON list of lists of [`StoredReading::PACKED`]; tells whether one of them has rates.
+    pub(crate) fn unpack(packed: &str) -> Result<(Vec<Self>, bool), StoreError> {
+        let mut rows: Vec<PackedReading> = from_json("readings", packed)?;
+        // They are in order already, but no list that is gathered in SQL promises it.
+        rows.sort_by_key(|row| (row.1, row.2));
+        let rated = rows.iter().any(|row| row.6 != 0);
+        Ok((rows.into_iter().map(Self::from).collect(), rated))
+    }
+
     fn key(&self) -> SampleKey {
         SampleKey(self.table_ref, self.observed_at, self.revision)
+    }
+}
+
+type PackedReading = (i32, i64, i32, Option<i64>, Option<i64>, Option<i64>, u8, i32, i32);
+
+impl From<PackedReading> for StoredReading {
+    fn from(packed: PackedReading) -> Self {
+        let (table_ref, observed_at, revision, used, capacity_limit, sheds_at, _, context_ref, increases) =
+            packed;
+        let (setup_rate, teardown_rate) = (None, None);
+        Self {
+            table_ref,
+            observed_at,
+            revision,
+            used,
+            capacity_limit,
+            sheds_at,
+            setup_rate,
+            teardown_rate,
+            context_ref,
+            increases,
+        }
     }
 }
 
@@ -118,13 +154,12 @@ async fn fetch<E: Engine>(
     let revision = conditions.bind(Arg::Int(revision));
     conditions.clause(format!("(s.observed_at, s.revision) > ({at}, {revision})"));
     conditions.add("s.observed_at <", Arg::Int(to));
-    let sql = format!(
-        "SELECT {} FROM sample AS s {} ORDER BY s.observed_at, s.revision {}",
-        StoredReading::COLUMNS,
+    let chosen = format!(
+        "{} ORDER BY s.observed_at, s.revision {}",
         conditions.sql(),
         limit_clause(SAMPLES_PER_FETCH)
     );
-    let mut rows: Vec<StoredReading> = E::fetch(connection, &sql, conditions.arguments).await?;
+    let mut rows = E::readings(connection, &chosen, conditions.arguments).await?;
     let Some(cut) = rows.get(SAMPLES_PER_FETCH).map(|row| row.observed_at) else { return Ok((rows, None)) };
     rows.retain(|row| row.observed_at < cut);
     Ok((rows, Some((cut, -1))))
