@@ -34,6 +34,22 @@ row! {
     Packed { readings: String, }
 }
 
+row! {
+    Rates { observed_at: i64, revision: i32, setup_rate: Option<f64>, teardown_rate: Option<f64>, }
+}
+
+/// Both are in one order; a reading that was committed or retained between the two questions is in one of them only.
+fn add_rates(rows: &mut [StoredReading], rates: &[Rates]) {
+    let mut rates = rates.iter().peekable();
+    for row in rows {
+        let key = (row.observed_at, row.revision);
+        while rates.next_if(|rate| (rate.observed_at, rate.revision) < key).is_some() {}
+        if let Some(rate) = rates.next_if(|rate| (rate.observed_at, rate.revision) == key) {
+            (row.setup_rate, row.teardown_rate) = (rate.setup_rate, rate.teardown_rate);
+        }
+    }
+}
+
 /// One file with one writer. The lock is held until the store is closed.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
@@ -176,7 +192,8 @@ impl Engine for Sqlite {
     }
 
     /// Each value of a row comes over from the connection's thread in memory of its own, which takes longer than to
-    /// find it. So a day of readings comes as one text, where it has no rates, which that text cannot hold.
+    /// find it. So a day of readings comes as one text; rates, which
+    /// that text cannot hold, are asked for on their own where there are any.
     async fn readings(
         connection: &mut SqliteConnection,
         chosen: &str,
@@ -190,12 +207,15 @@ impl Engine for Sqlite {
         );
         let packed: Vec<Packed> = Self::fetch(connection, &sql, arguments.clone()).await?;
         let Some(Packed { readings }) = packed.first() else { return Ok(Vec::new()) };
-        let (rows, rated) = StoredReading::unpack(readings)?;
-        if !rated {
-            return Ok(rows);
+        let (mut rows, rated) = StoredReading::unpack(readings)?;
+        if rated {
+            let sql = format!(
+                "SELECT s.observed_at, s.revision, s.setup_rate, s.teardown_rate FROM sample AS s {chosen}"
+            );
+            let rates: Vec<Rates> = Self::fetch(connection, &sql, arguments).await?;
+            add_rates(&mut rows, &rates);
         }
-        let sql = format!("SELECT {} FROM sample AS s {chosen}", StoredReading::COLUMNS);
-        Self::fetch(connection, &sql, arguments).await
+        Ok(rows)
     }
 
     async fn insert<R: Record>(

@@ -51,6 +51,7 @@ conformance! {
     cases::history::what_is_not_a_number_is_not_stored,
     cases::history::readers_see_whole_batches_while_a_writer_writes,
     cases::samples::the_highest_revision_counts_and_every_increase,
+    cases::samples::rates_are_exact_and_stay_with_their_readings,
     cases::samples::steps_keep_peaks_last_limits_and_sums,
     cases::samples::the_latest_reading_is_the_newest_and_goes_with_its_table,
     cases::state::a_poller_goes_on_where_it_stopped,

@@ -56,6 +56,26 @@ pub(crate) async fn the_highest_revision_counts_and_every_increase(home: &Home<'
     assert_eq!(rows, [["5"]]);
 }
 
+pub(crate) async fn rates_are_exact_and_stay_with_their_readings(home: &Home<'_>) {
+    let store = home.open().await;
+    let key = conntrack("nat-gw-1");
+    let rates = |n: i64| match n % 4 {
+        0 => (None, None),
+        1 => (Some(0.1 + f64::from(i32::try_from(n).unwrap()) / 3.0), None),
+        2 => (None, Some(123_456.789_012_345_67)),
+        _ => (Some(f64::MIN_POSITIVE), Some(0.0)),
+    };
+    let polls = (0..40).map(|n| {
+        let (setup_rate, teardown_rate) = rates(n);
+        let table = TableObservation { setup_rate, teardown_rate, ..reading(&key, at(n * 10), 100) };
+        observation("nat-gw-1", u64::try_from(n).unwrap() + 1, at(n * 10), vec![table])
+    });
+    store.commit(&batch(polls)).await.unwrap();
+    let points = points(&*store, None, 7).await;
+    let read: Vec<_> = points.iter().map(|point| (point.setup_rate, point.teardown_rate)).collect();
+    assert_eq!(read, (0..40).map(rates).collect::<Vec<_>>());
+}
+
 pub(crate) async fn steps_keep_peaks_last_limits_and_sums(home: &Home<'_>) {
     let store = home.open().await;
     let key = conntrack("nat-gw-1");
