@@ -32,10 +32,24 @@ fn unlisted(manifest: &Table, files: &[String]) -> Vec<String> {
     missing.map(|file| format!("tests/{file} is not listed as a [[test]]")).collect()
 }
 
+/// Commands that cargo refuses since the workspace has several programs.
+fn nameless_runs(text: &str) -> Vec<String> {
+    let runs = text.lines().filter(|line| line.contains("cargo run") && !line.contains(" --bin "));
+    runs.map(|line| format!("`{}` names no program with --bin", line.trim())).collect()
+}
+
 mod tests {
-    use super::{not_inherited, unlisted};
+    use super::{nameless_runs, not_inherited, unlisted};
     use crate::expect_none;
-    use crate::workspace::{Member, files, members};
+    use crate::workspace::{Member, files, members, read};
+
+    #[test]
+    fn what_the_readme_says_to_run_is_one_program() {
+        let readme = read("README.md");
+        assert!(readme.contains("cargo run --release --bin cliffwatch -- serve"), "the first command");
+        expect_none(nameless_runs(&readme));
+        assert_eq!(nameless_runs("cargo run --release -- serve").len(), 1);
+    }
 
     #[test]
     fn what_is_common_is_said_once() {
