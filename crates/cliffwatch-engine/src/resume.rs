@@ -1,6 +1,6 @@
 //! What the store knows of the time before our start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cliffwatch_model::{
@@ -51,6 +51,8 @@ impl Before {
 pub(crate) async fn read(store: &dyn Store, poller: &PollerName) -> Result<Resumed, StoreError> {
     let Resume { devices, open_alerts } = store.resume(poller).await?;
     let records = records(store).await?;
+    let on_tables = open_alerts.iter().filter(|alert| alert.table_id.is_some());
+    let alerted: BTreeSet<DeviceName> = on_tables.map(|alert| alert.device.clone()).collect();
     let mut before = BTreeMap::new();
     for (name, device) in devices {
         let last = last_poll(store, poller, &name).await?;
@@ -66,9 +68,8 @@ pub(crate) async fn read(store: &dyn Store, poller: &PollerName) -> Result<Resum
         } else {
             Vec::new()
         };
-        let alerted = open_alerts.iter().any(|alert| alert.device == name && alert.table_id.is_some());
         let answers = match &last {
-            Some(last) if alerted => answers(store, last).await?,
+            Some(last) if alerted.contains(&name) => answers(store, last).await?,
             _ => Vec::new(),
         };
         let Some(record) = records.get(&name) else { continue };

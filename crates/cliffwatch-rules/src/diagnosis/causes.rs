@@ -6,7 +6,7 @@ use cliffwatch_model::{Confidence, Figure, Finding, Pattern, Severity};
 
 use super::case::{Case, count, figure, finding};
 use super::recent::Symptom;
-use super::rise::Climb;
+use super::rise::{Climb, DAYS_A_WEEK};
 use super::signatures::level;
 use super::surge;
 use crate::outlook::number;
@@ -21,7 +21,6 @@ const DAYS_SURE: usize = 3;
 const DAYS_MIN: usize = 2;
 /// A night this far below the day's peak is a recovery: a table that never recovers leaks.
 const RECOVERED: f64 = 0.75;
-const DAYS_A_WEEK: usize = 7;
 /// Lows of days that came to this many times the first of them are no wave of the week.
 const SURE_TIMES: f64 = 1.5;
 /// A share of idle entries that explains a fill, and one that helps to.

@@ -31,7 +31,7 @@ const CLIMB_SLACK: f64 = 1.02;
 const STANDS: u64 = 10;
 /// A climb begins where it is this part above its lowest: a twentieth.
 const FOOT: u64 = 20;
-const DAYS_A_WEEK: usize = 7;
+pub(super) const DAYS_A_WEEK: usize = 7;
 /// Hours that a climb is followed back.
 const CLIMB_HOURS_MAX: u32 = 7 * 24 - 1;
 

@@ -5,6 +5,7 @@ use cliffwatch_model::{Confidence, Finding, MemoryState, Pattern, Role, Severity
 use super::case::{Case, count, figure, finding, rise_figure};
 use super::recent::Symptom;
 use super::{full, ports};
+use crate::conditions::Churn;
 use crate::outlook::number;
 use crate::summary::{grouped, spoken};
 
@@ -190,17 +191,14 @@ fn quota(case: &Case<'_>) -> Option<Finding> {
     Some(finding(Pattern::Quota, Severity::Warning, Confidence::High, text, figures, &refuted))
 }
 
-/// Where fewer of the attempts come to something, a worst case may be real: what `churn-imbalance` warns of.
-const ESTABLISHED_PERCENT: f64 = 98.0;
-/// … from this share of the bound on.
-const FAILS_FROM: f64 = 40.0;
-
-/// Near a worst case, with nothing refused.
+/// Near a worst case, with nothing refused. It may be real where fewer of the attempts come to something: from where
+/// `churn-imbalance` warns of that out of the box.
 fn per_destination(case: &Case<'_>) -> Option<Finding> {
     let (limit, used) = case.bound_per_destination().zip(case.used())?;
     let percent = number(used) * 100.0 / number(limit);
     let short = case.memory.shortfall(case.now()).filter(|short| short.attempts > 0.0);
-    let fails = percent >= FAILS_FROM && short.is_some_and(|short| short.percent() < ESTABLISHED_PERCENT);
+    let Churn { floor, established, .. } = Churn::default();
+    let fails = percent >= floor && short.is_some_and(|short| short.percent() < established);
     if percent < 70.0 && !fails || case.seen(Symptom::Refused).is_some() {
         return None;
     }
